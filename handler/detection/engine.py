@@ -1,0 +1,109 @@
+"""What runs the network: OpenVINO on CPUs, torch on CUDA and where there is no OpenVINO."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+RawMaps = Sequence[NDArray[np.float32]]
+
+
+class Engine(Protocol):
+    """Runs one network. `lanes` is how many threads may usefully call `infer` at once."""
+
+    name: str
+    lanes: int
+
+    def infer(self, pixels: Pixels, alone: bool) -> RawMaps:
+        """The raw head maps, one (1, C, rows, columns) per stride, of letterboxed RGB pixels (H, W, 3).
+
+        `alone` says that no other thread calls at the same time, so that all cores may serve this call. The maps
+        are valid until the same thread calls again.
+        """
+        ...
+
+
+class OpenVINOEngine:
+    """The network as OpenVINO IR on the CPU."""
+
+    name = "openvino"
+
+    def __init__(self, model: Path, threads: int, cache: Path | None = None) -> None:
+        import openvino
+
+        core = openvino.Core()
+        if cache is not None:
+            core.set_property({"CACHE_DIR": str(cache)})
+        # CPUs with AMX would otherwise compute fp32 networks in bf16.
+        common = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+        network = core.read_model(model)
+        self.lanes = threads
+        # strategy: a lone picture gets all cores, the pictures of a batch get one core each.
+        self._alone = core.compile_model(network, "CPU", {**common, "NUM_STREAMS": 1})
+        self._beside = self._alone
+        if threads > 1:
+            self._beside = core.compile_model(network, "CPU", {**common, "NUM_STREAMS": threads})
+        self._requests = threading.local()
+
+    def infer(self, pixels: Pixels, alone: bool) -> RawMaps:
+        """See Engine."""
+        kind = "alone" if alone else "beside"
+        request = getattr(self._requests, kind, None)
+        if request is None:
+            request = (self._alone if alone else self._beside).create_infer_request()
+            setattr(self._requests, kind, request)
+        outputs = request.infer({0: pixels[None]}, share_inputs=True, share_outputs=True)
+        return [outputs[index] for index in range(len(outputs))]
+
+
+class TorchEngine:
+    """The network as a torch program, on CUDA in half precision or on the CPU in single."""
+
+    name = "torch"
+    lanes = 1
+
+    def __init__(self, model: Path, device: str, threads: int) -> None:
+        import torch
+
+        self._torch = torch
+        self._device = torch.device(device)
+        self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
+        if self._device.type == "cpu":
+            torch.set_num_threads(threads)
+        self._module = load_program(model).to(self._device, self._dtype)
+
+    def infer(self, pixels: Pixels, alone: bool) -> RawMaps:
+        """See Engine."""
+        torch = self._torch
+        with torch.inference_mode():
+            batch = torch.from_numpy(pixels).to(self._device).permute(2, 0, 1)[None].to(self._dtype) / 255
+            maps = self._module(batch.contiguous())
+        return [raw.float().cpu().numpy() for raw in maps]
+
+
+def load_engine(folder: Path, engine: str, device: str, cache: Path | None = None) -> Engine:
+    """The engine `engine` for the network in the unpacked archive `folder`."""
+    threads = available_cores()
+    if engine == "openvino":
+        return OpenVINOEngine(folder / "model.xml", threads, cache)
+    if engine == "torch":
+        return TorchEngine(folder / "model.pt2", device, threads)
+    raise ValueError(f"model.json asks for the engine {engine!r}; expected 'openvino' or 'torch'")
+
+
+def available_cores() -> int:
+    """Cores this process may use: its affinity, and its container's quota of CPU time."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))

