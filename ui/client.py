@@ -148,7 +148,7 @@ class Client:
             )
         except requests.RequestException as error:
             raise Unreachable(f"no answer from {url}: {type(error).__name__}") from error
-        if response.ok or response.status_code == 503:
+        if response.status_code < 300 or response.status_code == 503:
             return response
         kind = _error(response).get("type", "")
         failure = InvalidToken if kind == "InvalidKeyException" else Refused
@@ -159,7 +159,7 @@ def read_token(key_file: Path, api: Api) -> str:
     """The token that TorchServe wrote for an API. Raises InvalidToken where there is none."""
     try:
         key: str = json.loads(key_file.read_text(encoding="utf-8"))[api]["key"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidToken(f"no {api} token in {key_file}: {type(error).__name__}; is the service running?") from error
     return key
 

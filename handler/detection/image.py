@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from .errors import ImageTooLarge, InvalidImage, UnsupportedImage
 
@@ -16,10 +18,14 @@ Pixels = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 MAX_PIXELS = 64_000_000
-ORIENTATION = 0x0112  # the EXIF tag
+MAX_SCANS = 100  # progressive encoders write about ten
+ORIENTATION, TILE_WIDTH, TILE_LENGTH = 0x0112, 0x0142, 0x0143  # tags of EXIF and TIFF
 
 # First bytes of the formats above: tells a damaged picture from something that is none.
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM", b"GIF8")
+
+# A JPEG's marker; in a scan, 0xFF is followed by 0x00 or a restart marker.
+MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 def decode_image(data: bytes | bytearray, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -34,6 +40,10 @@ def decode_image(data: bytes | bytearray, max_pixels: int = MAX_PIXELS) -> Pixel
         width, height = picture.size
         if width * height > max_pixels:
             raise ImageTooLarge(f"the image has {width} x {height} pixels; at most {max_pixels:,} are accepted")
+        if _tile_pixels(picture) > max_pixels:
+            raise ImageTooLarge(f"the image's tiles have {_tile_pixels(picture):,} pixels; at most {max_pixels:,} may")
+        if picture.format in ("JPEG", "MPO") and _has_too_many_scans(data):
+            raise InvalidImage(f"the JPEG has more than {MAX_SCANS} scans; no camera and no encoder writes so many")
         orientation = _orientation(picture)
         if picture.format in ("JPEG", "MPO") and picture.mode in ("RGB", "L"):
             pixels = _decode_jpeg(data)
@@ -64,7 +74,17 @@ def _open(data: bytes | bytearray) -> Image.Image:
     )
 
 
+def _tile_pixels(picture: Image.Image) -> int:
+    """Pixels of one tile of a tiled TIFF, which may exceed the picture and are decoded all the same, else 0."""
+    if not isinstance(picture, TiffImageFile):
+        return 0
+    sides = [picture.tag_v2.get(tag, 0) for tag in (TILE_WIDTH, TILE_LENGTH)]
+    return int(sides[0] * sides[1]) if all(isinstance(side, int) for side in sides) else 0
+
+
 def _orientation(picture: Image.Image) -> int:
+    if picture.format == "TIFF":  # Pillow turns these upright itself
+        return 1
     try:
         return int(picture.getexif().get(ORIENTATION, 1))
     except Exception:  # damaged EXIF raises nearly anything in Pillow, and the picture is good without it
@@ -101,6 +121,19 @@ def _has_end(data: bytes | bytearray) -> bool:
         if not (marker == 0x01 or 0xD0 <= marker <= 0xD8):  # all but these carry their length
             position += int.from_bytes(data[position : position + 2], "big")
     return data.find(b"\xff\xd9", position) >= 0
+
+
+def _has_too_many_scans(data: bytes | bytearray) -> bool:
+    """Whether a JPEG has over MAX_SCANS scans: each takes a hundred bytes, and as long as the picture is large."""
+    position, scans = 2, 0
+    while scans <= MAX_SCANS and (marker := MARKER.search(data, position)):
+        position, code = marker.end(), data[marker.end() - 1]
+        if code == 0xD9:
+            break
+        scans += code == 0xDA
+        if code not in (0x01, 0xD8):  # all but these carry their length
+            position += int.from_bytes(data[position : position + 2], "big")
+    return scans > MAX_SCANS
 
 
 def _decode_pillow(picture: Image.Image) -> Pixels:

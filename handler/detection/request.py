@@ -17,7 +17,6 @@ from .options import Options, parse_options, shown
 Form = Literal["one", "list", "predictions"]
 
 MAX_IMAGES = 64
-TRANSPORT = frozenset({"model_name", "model_version"})  # TorchServe's own query parameters of /invocations
 DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
 
 
@@ -42,7 +41,8 @@ class Contract:
 
         Raises InvalidRequest or InvalidOption; what is wrong with one picture of several is kept in its place.
         """
-        fields = {name: value for name, value in row.items() if name not in TRANSPORT}
+        fields = dict(row)
+        self._require_model(fields.pop("model_name", self.model))  # TorchServe's own query parameter of /invocations
         body = fields.pop("body", None)
         if body is None and "instances" in fields:
             return self._predict(fields)
@@ -71,9 +71,7 @@ class Contract:
 
     def _document(self, document: dict[str, object]) -> Request:
         """A JSON object with `image` or `images`."""
-        model = document.pop("model", self.model)
-        if model != self.model:
-            raise InvalidRequest(f"the body asks for model {shown(model)}, but this address serves {self.model!r}")
+        self._require_model(document.pop("model", self.model))
         if ("image" in document) == ("images" in document):
             raise InvalidRequest("the JSON body needs either `image` (base64 text) or `images` (a list of them)")
         if "image" in document:
@@ -85,7 +83,8 @@ class Contract:
     def _predict(self, document: dict[str, object]) -> Request:
         """KServe's v1 protocol: `instances`, and options under `parameters`."""
         instances = document.pop("instances")
-        parameters = document.pop("parameters", None) or {}
+        parameters = document.pop("parameters", None)
+        parameters = {} if parameters is None else parameters
         if document:
             raise InvalidRequest(f"unknown key {shown(next(iter(document)))} beside `instances` and `parameters`")
         if not isinstance(parameters, dict):
@@ -103,6 +102,13 @@ class Contract:
             except InvalidRequest as error:
                 tasks.append(error)
         return Request(tuple(tasks), form)
+
+    def _require_model(self, model: object) -> None:
+        """Refuse a request for another model, which TorchServe may have sent here all the same."""
+        if isinstance(model, (bytes, bytearray)):
+            model = model.decode("utf-8", "replace")
+        if model != self.model:
+            raise InvalidRequest(f"the request asks for model {shown(model)}, but this address serves {self.model!r}")
 
     def _options(self, values: Mapping[str, object]) -> Options:
         try:

@@ -58,10 +58,10 @@ def check_predictions(client: Client, models: Iterable[str], sample: bytes) -> N
 def worker_death(log: Path) -> str | None:
     """The cause of the first worker death in the server's log, or None."""
     text = log.read_text(errors="replace") if log.exists() else ""
-    if DIED not in text:
+    matches = [match for match in map(THREAD.search, text.splitlines()) if match]
+    start = next((index for index, match in enumerate(matches) if DIED in match["text"]), None)
+    if start is None:
         return None
-    matches = [match for match in map(THREAD.search, text[text.index(DIED) - 400 :].splitlines()) if match]
-    start = next(index for index, match in enumerate(matches) if DIED in match["text"])
     model = matches[start]["model"]
     words = [match["text"].strip() for match in matches[start + 1 :] if match["model"] == model]
     # The traceback ends with the first line that begins like an exception's name.

@@ -54,11 +54,8 @@ def find(settings: Settings) -> Server | None:
     return server if server.process() else None
 
 
-def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
-    """Start TorchServe with the archives by model name; it is not ready yet on return.
-
-    Raises ServerError for a running server, a taken port or a full disk.
-    """
+def require_startable(settings: Settings) -> None:
+    """Raises ServerError where a server runs already or a port is taken."""
     running = find(settings)
     if running:
         raise ServerError(
@@ -66,6 +63,14 @@ def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
             "`scripts/down` stops it"
         )
     _require_free_ports(settings)
+
+
+def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
+    """Start TorchServe with the archives by model name; it is not ready yet on return.
+
+    Raises ServerError as require_startable does, and for a full disk.
+    """
+    require_startable(settings)
     (settings.run / "logs").mkdir(parents=True, exist_ok=True)
     settings.key_file.unlink(missing_ok=True)
     settings.log.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TypeVar
 
 from archiver.build import build_archive
-from archiver.errors import ArchiverError, WeightsUnavailable
+from archiver.errors import ArchiverError, ChecksumMismatch, WeightsUnavailable
 from archiver.fingerprint import read_description
 from archiver.options import ArchiveOptions, Precision
 from archiver.weights import default_image_size, default_licence, find_weights
@@ -26,7 +26,7 @@ from server.readiness import check_predictions, wait_until_ready
 from server.sample import sample_for
 from server.settings import ROOT, Settings, SettingsError
 from server.table import detection_table
-from server.torchserve import Server, ServerError, console, find, start, stop
+from server.torchserve import Server, ServerError, console, find, require_startable, start, stop
 
 DEFAULT_MODELS = "yolov5s,yolov5m,yolov5l"
 FALLBACK = "shapes"
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     server = None
     try:
         settings = Settings.from_environment()
-        _refuse_twice(settings)
+        require_startable(settings)
         choice = choose_archives(arguments.models, settings, arguments.precision)
         server = start(settings, choice.archives)
         _introduce(settings, server)
@@ -92,15 +92,6 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _refuse_twice(settings: Settings) -> None:
-    running = find(settings)
-    if running:
-        raise ServerError(
-            f"the service already runs (process {running.pid}, models {', '.join(running.models)}); "
-            "`scripts/down` stops it"
-        )
-
-
 def choose_archives(models: Sequence[str], settings: Settings, precision: Precision) -> Choice:
     """Current archives of the models, built where needed; `shapes` if none of them can be had.
 
@@ -111,6 +102,8 @@ def choose_archives(models: Sequence[str], settings: Settings, precision: Precis
         try:
             archives[model] = _archive(model, settings, precision)
             print(f"{model}: archive {archives[model]}")
+        except ChecksumMismatch:
+            raise  # a file that is not what was released is no mere absence
         except WeightsUnavailable as error:
             missing[model] = str(error)
             print(f"{model}: NOT SERVED: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from running import Service
 
 BOX_TOLERANCE = 0.05  # pixels

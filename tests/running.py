@@ -14,7 +14,7 @@ from typing import Any
 
 from client import Client, read_token
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,8 @@ class Service:
 def command(name: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """One of the commands in scripts/, as its bash front runs it once everything is installed."""
     module = {"archive": "archiver.cli"}.get(name, f"server.{name}")
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )  # fmt: skip
+    words = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def environment_for(folder: Path, **more: str) -> dict[str, str]:

@@ -1,0 +1,204 @@
+"""The commands that start and stop the service, as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+
+from running import ROOT, Service, command, environment_for, running
+
+NOWHERE = "http://127.0.0.1:9"  # discard: nothing listens there
+
+
+def processes_of(environment: dict[str, str]) -> list[psutil.Process]:
+    """Everything that runs on behalf of the service with this environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.environ().get("RUN_DIR") == environment["RUN_DIR"]:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One clear line, a failure, no traceback."""
+    text = done.stdout + done.stderr
+    assert done.returncode == 1, text
+    assert "Traceback" not in text
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("up: ")
+    assert all(word in last for word in words), last
+
+
+@pytest.fixture(scope="module")
+def shapes_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of the embedded model, built as `up` builds it."""
+    environment = environment_for(tmp_path_factory.mktemp("shapes"))
+    store = environment["MODEL_STORE"]
+    done = command("archive", "shapes", "--model-store", store, environment=environment)
+    assert done.returncode == 0, done.stderr
+    return Path(store) / "shapes.mar"
+
+
+@pytest.fixture
+def environment(tmp_path: Path, shapes_archive: Path) -> dict[str, str]:
+    """An environment of its own in which no weights can be had, and a store that has `shapes`."""
+    environment = environment_for(tmp_path, YOLOV5_WEIGHTS_DIR="", YOLOV5_WEIGHTS_URL=NOWHERE)
+    Path(environment["MODEL_STORE"]).mkdir()
+    shutil.copy2(shapes_archive, environment["MODEL_STORE"])
+    return environment
+
+
+def test_without_weights_and_network_it_serves_shapes_and_says_why(environment: dict[str, str]) -> None:
+    with running(["yolov5s", "yolov5m"], environment) as service:
+        assert "None of yolov5s, yolov5m could be had. Serving `shapes` instead" in service.output
+        assert f"yolov5s: NOT SERVED: {NOWHERE}/yolov5s.pt" in service.output
+        curl = next(line.strip() for line in service.output.splitlines() if line.strip().startswith("curl "))
+        done = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)
+        answer = json.loads(done.stdout)
+        assert answer["model"] == "shapes"
+        assert answer["detections"]
+
+        started = time.monotonic()
+        again = command("up", "--detach", "--models", "shapes", environment=environment)
+        assert_refused(again, "already runs", "models shapes", "scripts/down")
+        assert time.monotonic() - started < 10
+
+        temporary = json.loads((Path(environment["RUN_DIR"]) / "server.json").read_text())["temporary"]
+        assert Path(temporary).is_dir()
+        assert len(processes_of(environment)) >= 2
+    assert not Path(temporary).exists()
+    assert processes_of(environment) == []
+    assert command("down", environment=environment).stdout == "Nothing is running.\n"
+
+
+def test_the_archives_of_a_second_start_are_the_first_s(environment: dict[str, str]) -> None:
+    store = Path(environment["MODEL_STORE"])
+    with running(["shapes"], environment):
+        built = (store / "shapes.mar").stat().st_mtime_ns
+    with running(["shapes"], environment):
+        assert (store / "shapes.mar").stat().st_mtime_ns == built
+        assert [path.name for path in store.iterdir()] == ["shapes.mar"]
+
+
+def test_ctrl_c_stops_everything(environment: dict[str, str]) -> None:
+    words = [sys.executable, "-m", "server.up", "--models", "shapes"]
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as foreground:
+        assert foreground.stdout is not None
+        lines = iter(foreground.stdout.readline, "")
+        assert any("Ctrl-C stops it" in line for line in lines)
+        foreground.send_signal(signal.SIGINT)
+        assert foreground.wait(60) == 0
+    assert processes_of(environment) == []
+
+
+@pytest.mark.parametrize("variable", ["INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT"])
+def test_a_port_in_use_is_named(environment: dict[str, str], variable: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(environment[variable])))
+        taken.listen()
+        done = command("up", "--detach", "--models", "shapes", environment=environment)
+    assert_refused(done, f"port {environment[variable]} is in use", variable)
+
+
+@pytest.mark.parametrize("port", ["", "http", "70000", "-1"])
+def test_a_port_that_is_none_is_named(environment: dict[str, str], port: str) -> None:
+    done = command("up", "--models", "shapes", environment={**environment, "METRICS_PORT": port})
+    assert_refused(done, "METRICS_PORT", repr(port), "1 to 65535")
+
+
+def test_a_worker_that_dies_while_loading_is_named_with_its_reason(environment: dict[str, str]) -> None:
+    store = Path(environment["MODEL_STORE"])
+    with zipfile.ZipFile(store / "shapes.mar") as whole, zipfile.ZipFile(store / "broken.mar", "w") as broken:
+        for name in whole.namelist():
+            content = whole.read(name)
+            broken.writestr(name, b"<net" if name == "model.xml" else content.replace(b"shapes", b"broken"))
+    done = command("up", "--detach", "--models", "broken", environment=environment)
+    assert_refused(done, "a worker of broken died while loading", "server.log")
+    assert re.search(r"loading: \w*(Error|Exception)", done.stderr), done.stderr
+    assert processes_of(environment) == []
+
+
+@contextmanager
+def weights_server(body: bytes) -> Iterator[str]:
+    """A release server that answers every file with `body`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"), [(bytes(4062133), ["yolov5n.pt", "sha256"]), (bytes(1000), ["4062133", "1000"])]
+)
+def test_a_corrupt_download_is_refused_and_not_kept(environment: dict[str, str], body: bytes, words: list[str]) -> None:
+    before = set((ROOT / "weights").glob("*")) if (ROOT / "weights").exists() else set()
+    with weights_server(body) as url:
+        done = command("up", "--detach", "--models", "yolov5n", environment={**environment, "YOLOV5_WEIGHTS_URL": url})
+    assert_refused(done, *words)
+    assert (set((ROOT / "weights").glob("*")) if (ROOT / "weights").exists() else set()) == before
+
+
+def test_a_full_disk_is_named(environment: dict[str, str]) -> None:
+    # A file system of 3 MB, in a mount namespace that ends with the command: the archive alone takes more.
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    store = environment["MODEL_STORE"]
+    up = f"{sys.executable} -m server.up --detach --models shapes"
+    script = f"mount -t tmpfs -o size=3m small {store} && exec {up}"
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert_refused(done, "disk is full", "shapes.mar")
+
+
+def test_the_token_command_prints_the_token_in_force(service: Service) -> None:
+    keys = json.loads((service.run / "key_file.json").read_text())
+    for api in ("inference", "management"):
+        done = command("token", api, environment=service.environment)
+        assert done.stdout == keys[api]["key"] + "\n"
+    assert (service.run / "key_file.json").stat().st_mode & 0o077 == 0
+
+
+def test_the_token_command_says_when_nothing_runs(environment: dict[str, str]) -> None:
+    done = command("token", "inference", environment=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is the service running?" in done.stderr

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import client as client_module
+from client import Busy, Client, InvalidToken, Refused, Unreachable, read_token
+
+ANSWER = {
+    "model": "yolov5s",
+    "version": "1.0",
+    "time": 0.03,
+    "image": {"width": 8, "height": 6},
+    "detections": [{"xyxy": [1, 2, 3, 4], "class_id": 0, "class_name": "person", "confidence": 0.5}],
+    "timings": {},
+}
+Reply = tuple[int, object]
+
+
+@contextmanager
+def serving(reply: Callable[[str, dict[str, str], bytes], Reply]) -> Iterator[str]:
+    """A server whose answers `reply(path, headers, body)` decides."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, document = reply(self.path, dict(self.headers), body)
+            content = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Location", "http://127.0.0.1:9/")
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "BACKOFF", 0.001)
+
+
+def write_keys(path: Path, inference: str) -> None:
+    path.write_text(json.dumps({"inference": {"key": inference}, "management": {"key": "m"}, "API": {"key": "a"}}))
+
+
+def test_the_picture_s_bytes_are_sent_as_they_are() -> None:
+    seen: list[tuple[str, bytes]] = []
+
+    def reply(path: str, _: dict[str, str], body: bytes) -> Reply:
+        seen.append((path, body))
+        return 200, ANSWER
+
+    with serving(reply) as url:
+        answer = Client(url).detect("yolov5s", b"\xff\xd8 picture")
+    assert seen == [("/predictions/yolov5s", b"\xff\xd8 picture")]
+    assert answer.size_wh == (8, 6)
+    assert answer.detections[0].xyxy == (1, 2, 3, 4)
+    assert answer.document == ANSWER
+
+
+def test_options_are_sent_as_a_form() -> None:
+    bodies: list[bytes] = []
+
+    def reply(_: str, __: dict[str, str], body: bytes) -> Reply:
+        bodies.append(body)
+        return 200, ANSWER
+
+    with serving(reply) as url:
+        Client(url).detect("yolov5s", b"picture", confidence=0.5, classes=["person", 2], agnostic=True)
+    assert all(part in bodies[0] for part in (b"picture", b"0.5", b"person,2", b"true"))
+
+
+@pytest.mark.parametrize(("failures", "succeeds"), [(0, True), (2, True), (4, True), (5, False)])
+def test_503_is_tried_again_and_given_up_in_the_end(failures: int, succeeds: bool) -> None:
+    left = [failures]
+
+    def reply(*_: object) -> Reply:
+        left[0] -= 1
+        return (503, {"code": 503, "message": "queue is full"}) if left[0] >= 0 else (200, ANSWER)
+
+    with serving(reply) as url:
+        if succeeds:
+            assert Client(url).detect("yolov5s", b"").model == "yolov5s"
+        else:
+            with pytest.raises(Busy, match="queue is full"):
+                Client(url).detect("yolov5s", b"")
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422, 500, 301])
+def test_other_failures_are_not_tried_again(status: int) -> None:
+    calls = []
+
+    def reply(*_: object) -> Reply:
+        calls.append(1)
+        return status, {"code": status, "type": "Kind", "message": "what was wrong"}
+
+    with serving(reply) as url, pytest.raises(Refused, match="what was wrong") as caught:
+        Client(url).detect("yolov5s", b"")
+    assert (len(calls), caught.value.status, caught.value.kind) == (1, status, "Kind")
+
+
+def test_a_refused_token_is_read_again_once(tmp_path: Path) -> None:
+    keys = tmp_path / "key_file.json"
+    write_keys(keys, "old")
+
+    def reply(_: str, headers: dict[str, str], __: bytes) -> Reply:
+        if headers.get("Authorization") == "Bearer new":
+            return 200, ANSWER
+        write_keys(keys, "new")  # renewed by somebody else meanwhile
+        return 400, {"code": 400, "type": "InvalidKeyException", "message": "Token Authorization failed."}
+
+    with serving(reply) as url:
+        assert Client(url, key_file=keys).detect("yolov5s", b"").model == "yolov5s"
+
+
+def test_a_wrong_token_is_said_to_be_wrong(tmp_path: Path) -> None:
+    keys = tmp_path / "key_file.json"
+    write_keys(keys, "wrong")
+    refusal = (400, {"code": 400, "type": "InvalidKeyException", "message": "Token Authorization failed."})
+    with serving(lambda *_: refusal) as url, pytest.raises(InvalidToken, match="Token Authorization failed"):
+        Client(url, key_file=keys).detect("yolov5s", b"")
+
+
+def test_no_server_is_said_to_be_none() -> None:
+    with pytest.raises(Unreachable, match=r"no answer from http://127\.0\.0\.1:9"):
+        Client("http://127.0.0.1:9").detect("yolov5s", b"")
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"inference": {}}', '{"inference": 1}'])
+def test_a_key_file_that_is_none_is_named(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "keys.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InvalidToken, match=r"keys\.json"):
+        read_token(path, "inference")

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+import torch
+
+from archiver.checkpoint import Checkpoint, load_checkpoint
+from archiver.errors import ExportError
+from archiver.graph import export_openvino, export_torch
+from calibration import patchwork
+from checkpoints import build_anchor_free, build_checkpoint
+from conftest import weights
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+SIZES_NHW = [(1, 480, 640), (1, 448, 640), (2, 640, 480), (8, 64, 96), (1, 32, 32), (3, 32, 160)]
+SINGLE = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other on busy cores would make these small networks slower, not faster."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_checkpoint("n", tmp_path_factory.mktemp("weights") / "n.pt", ["cat", "dog"])
+
+
+@pytest.fixture(scope="module")
+def loaded(checkpoint: Path) -> Checkpoint:
+    return load_checkpoint(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def openvino_files(loaded: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return export_openvino(loaded.network, loaded.strides, tmp_path_factory.mktemp("openvino"))
+
+
+@pytest.fixture(scope="module")
+def torch_files(loaded: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path]:
+    return export_torch(loaded.network, loaded.strides, tmp_path_factory.mktemp("torch"))
+
+
+def pixels_of(batch: int, height: int, width: int) -> np.ndarray:
+    image = patchwork(batch, max(height, width))[:, :, :height, :width]
+    return (image * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def assert_same_maps(program: Path, network: torch.nn.Module) -> None:
+    """The OpenVINO program, given bytes, puts out what the torch network does, given floats."""
+    compiled = openvino.Core().compile_model(program, "CPU", SINGLE)
+    for size in SIZES_NHW:
+        pixels = pixels_of(*size)
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
+        found = compiled(pixels)
+        assert len(found) == len(expected)
+        for index, one in enumerate(expected):
+            np.testing.assert_allclose(found[f"map{index}"], one.numpy(), atol=1e-3, rtol=0)
+
+
+def test_openvino_program_agrees_with_the_network(openvino_files: tuple[Path, Path], loaded: Checkpoint) -> None:
+    assert_same_maps(openvino_files[0], loaded.network)
+
+
+def test_openvino_program_of_an_anchor_free_network_agrees(tmp_path: Path) -> None:
+    loaded = load_checkpoint(build_anchor_free(tmp_path / "nu.pt", ["cat", "dog"]))
+    assert_same_maps(export_openvino(loaded.network, loaded.strides, tmp_path)[0], loaded.network)
+
+
+@pytest.mark.parametrize("name", ["yolov5n", "waste-2class"])
+def test_openvino_program_of_a_real_checkpoint_agrees(name: str, tmp_path: Path) -> None:
+    loaded = load_checkpoint(weights(name))
+    assert_same_maps(export_openvino(loaded.network, loaded.strides, tmp_path)[0], loaded.network)
+
+
+def test_openvino_program_has_the_promised_inputs_and_outputs(openvino_files: tuple[Path, Path]) -> None:
+    model = openvino.Core().read_model(openvino_files[0])
+    assert [(str(one.element_type), str(one.partial_shape)) for one in model.inputs] == [
+        ("<Type: 'uint8_t'>", "[?,?,?,3]")
+    ]
+    assert [one.get_any_name() for one in model.outputs] == ["map0", "map1", "map2"]
+    assert {str(one.element_type) for one in model.outputs} == {"<Type: 'float32'>"}
+
+
+def test_silu_stays_whole(openvino_files: tuple[Path, Path]) -> None:
+    kinds = [node.get_type_name() for node in openvino.Core().read_model(openvino_files[0]).get_ordered_ops()]
+    assert kinds.count("Swish") == 57
+    assert "Sigmoid" not in kinds
+
+
+def test_torch_program_agrees_with_the_network(torch_files: tuple[Path], loaded: Checkpoint) -> None:
+    module = torch.export.load(torch_files[0]).module(check_guards=False)
+    with torch.inference_mode():
+        for batch, height, width in SIZES_NHW:
+            image = patchwork(batch, max(height, width))[:, :, :height, :width]
+            expected = loaded.network(image)
+            found = module(image)
+            assert isinstance(found, tuple)
+            for one, wanted in zip(found, expected, strict=True):
+                torch.testing.assert_close(one, wanted, atol=1e-4, rtol=0)
+
+
+def test_torch_program_converts_to_half_precision(torch_files: tuple[Path], loaded: Checkpoint) -> None:
+    module = torch.export.load(torch_files[0]).module(check_guards=False).to(torch.bfloat16)
+    with torch.inference_mode():
+        found = module(torch.rand(1, 3, 64, 96).bfloat16())
+    assert {one.dtype for one in found} == {torch.bfloat16}
+
+
+def test_torch_program_loads_without_ultralytics_and_torchvision(torch_files: tuple[Path]) -> None:
+    code = (
+        "import sys, torch\n"
+        "sys.modules.update({'ultralytics': None, 'torchvision': None, 'archiver': None})\n"
+        f"module = torch.export.load({str(torch_files[0])!r}).module(check_guards=False)\n"
+        "print([tuple(one.shape) for one in module(torch.zeros(1, 3, 32, 32))])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[(1, 21, 4, 4), (1, 21, 2, 2), (1, 21, 1, 1)]"
+
+
+def test_programs_are_the_same_bytes_in_another_process_and_in_this_one(
+    checkpoint: Path,
+    loaded: Checkpoint,
+    openvino_files: tuple[Path, Path],
+    torch_files: tuple[Path],
+    tmp_path: Path,
+) -> None:
+    expected = hashes(openvino_files + torch_files)
+    again = tmp_path / "again"
+    again.mkdir()
+    here = export_openvino(loaded.network, loaded.strides, again) + export_torch(loaded.network, loaded.strides, again)
+    assert hashes(here) == expected
+    code = (
+        "from pathlib import Path\n"
+        "from archiver.checkpoint import load_checkpoint\n"
+        "from archiver.graph import export_openvino, export_torch\n"
+        f"loaded, folder = load_checkpoint(Path({str(checkpoint)!r})), Path({str(tmp_path)!r})\n"
+        "export_torch(loaded.network, loaded.strides, folder), export_openvino(loaded.network, loaded.strides, folder)\n"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, env=environment, check=True, capture_output=True)
+    assert hashes(tuple(tmp_path / path.name for path in openvino_files + torch_files)) == expected
+
+
+def test_programs_name_no_folder_of_this_machine(openvino_files: tuple[Path, Path], torch_files: tuple[Path]) -> None:
+    for path in (openvino_files[0], *torch_files):
+        content = path.read_bytes()
+        assert str(SCRIPTS).encode() not in content
+        assert str(Path(torch.__file__).parent).encode() not in content
+
+
+def test_full_disk_is_an_os_error(loaded: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0}))
+    with pytest.raises(OSError, match="No space left"):
+        export_openvino(loaded.network, loaded.strides, tmp_path / "no-such-folder" / "deeper")
+
+
+def test_network_that_openvino_does_not_know_is_an_export_error(tmp_path: Path) -> None:
+    class Strange(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.special.bessel_j0(x)
+
+    with pytest.raises(ExportError, match="OpenVINO could not take the network"):
+        export_openvino(Strange(), (8, 16, 32), tmp_path)
+
+
+def hashes(paths: tuple[Path, ...]) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
