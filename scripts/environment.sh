@@ -4,17 +4,18 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${VENV:-$root/.venv}
 
-# Install what the given requirement sets name (serve archive test), unless that was done already.
+# Install what the given requirement sets name (serve archive int8 test), unless that was done already.
 need() {
-  local sets="" stamp set
-  for set in "$@"; do sets+=" $root/requirements/$set.txt"; done
-  # shellcheck disable=SC2086
-  stamp=$(cat $sets "$root/requirements/torch.txt" | sha256sum | cut -d' ' -f1)
+  local files=() options=() set stamp
+  for set in "$@"; do
+    files+=("$root/requirements/$set.txt")
+    options+=(-r "$root/requirements/$set.txt")
+  done
+  stamp=$(cat "${files[@]}" "$root/requirements/torch.txt" | sha256sum | cut -d' ' -f1)
   [[ -f $venv/installed/$stamp ]] && return
   [[ -x $venv/bin/python ]] || make_venv
-  echo "Installing $* into $venv; the first time this takes some minutes ..." >&2
-  # shellcheck disable=SC2086
-  install --no-deps $(printf -- ' -r %s' $sets)
+  echo "Installing for: $*, into $venv; the first time this takes some minutes ..." >&2
+  install --no-deps "${options[@]}"
   install_torch
   mkdir -p "$venv/installed" && touch "$venv/installed/$stamp"
 }

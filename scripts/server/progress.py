@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 QUIET_SECONDS = 1.0  # what is done by then needs no word
 LOG_SECONDS = 10.0  # between two words where the output is no terminal
+T = TypeVar("T")
 
 
 class Progress:
@@ -30,3 +34,21 @@ class Progress:
         """Wipe the line, for what is printed next."""
         if self._shown and sys.stderr.isatty():
             print(f"\r{'':<79}\r", end="", file=sys.stderr, flush=True)
+
+
+def shown(text: str, work: Callable[[], T]) -> T:
+    """The result of `work`, with `text` shown while it goes on."""
+    progress, finished = Progress(), threading.Event()
+
+    def show() -> None:
+        while not finished.wait(0.2):
+            progress(text)
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        return work()
+    finally:
+        finished.set()
+        thread.join()
+        progress.done()

@@ -14,7 +14,7 @@ def sample_for(model: str, folder: Path) -> Path:
     The generator's goes into `folder`, and so does a generated one where ultralytics is not installed.
     """
     package = importlib.util.find_spec("ultralytics")
-    if model != "shapes" and package is not None:
+    if not model.startswith("shapes") and package is not None:
         for location in package.submodule_search_locations or ():
             photo = Path(location) / "assets" / "bus.jpg"
             if photo.is_file():

@@ -7,20 +7,14 @@ import os
 import shlex
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
 
-from archiver.build import build_archive
-from archiver.errors import ArchiverError, ChecksumMismatch, WeightsUnavailable
-from archiver.fingerprint import read_description
-from archiver.options import ArchiveOptions, Precision
-from archiver.weights import default_image_size, default_licence, find_weights
+from archiver.errors import ArchiverError
 from client import Client, ServiceError
+from server.archives import choose_archives
 from server.progress import Progress
 from server.readiness import check_predictions, wait_until_ready
 from server.sample import sample_for
@@ -29,20 +23,10 @@ from server.table import detection_table
 from server.torchserve import Server, ServerError, console, find, require_startable, start, stop
 
 DEFAULT_MODELS = "yolov5s,yolov5m,yolov5l"
-FALLBACK = "shapes"
-T = TypeVar("T")
 
 
 class Interrupted(Exception):
     """Ctrl-C or a signal to end."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The archives to serve by model name, and why some wanted ones are not among them."""
-
-    archives: dict[str, Path]
-    missing: dict[str, str]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.from_environment()
         require_startable(settings)
-        choice = choose_archives(arguments.models, settings, arguments.precision)
-        server = start(settings, choice.archives)
+        archives = choose_archives(arguments.models, settings, arguments.precision, arguments.calibration)
+        server = start(settings, archives)
         _introduce(settings, server)
         if arguments.detach:
             return 0
@@ -80,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         "YOLOV5_WEIGHTS_DIR (folders with checkpoints), YOLOV5_WEIGHTS_URL (a mirror of the release).",
     )
     parser.add_argument("--models", default=DEFAULT_MODELS, type=_names, help="names joined by commas (%(default)s)")
-    parser.add_argument("--precision", choices=("fp32",), default="fp32", help="of the networks (fp32)")
+    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="of the networks (fp32)")
+    parser.add_argument("--calibration", type=Path, metavar="DIR", help="pictures to make int8 archives with")
     parser.add_argument("--detach", action="store_true", help="return once all is ready; scripts/down stops it")
     return parser
 
@@ -90,50 +75,6 @@ def _names(text: str) -> list[str]:
     if not names:
         raise argparse.ArgumentTypeError("expected at least one name, such as yolov5s")
     return names
-
-
-def choose_archives(models: Sequence[str], settings: Settings, precision: Precision) -> Choice:
-    """Current archives of the models, built where needed; `shapes` if none of them can be had.
-
-    Raises ArchiverError where a checkpoint was found and could not be archived.
-    """
-    archives, missing = {}, {}
-    for model in models:
-        try:
-            archives[model] = _archive(model, settings, precision)
-            print(f"{model}: archive {archives[model]}")
-        except ChecksumMismatch:
-            raise  # a file that is not what was released is no mere absence
-        except WeightsUnavailable as error:
-            missing[model] = str(error)
-            print(f"{model}: NOT SERVED: {error}", file=sys.stderr)
-    if not archives:
-        print(
-            f"\n*** None of {', '.join(models)} could be had. Serving `{FALLBACK}` instead: a small network of this "
-            "project\n*** that knows coloured shapes only. Put checkpoints into weights/ and start again for real "
-            "ones.\n",
-            file=sys.stderr,
-        )
-        archives[FALLBACK] = _archive(FALLBACK, settings, precision)
-    return Choice(archives, missing)
-
-
-def _archive(model: str, settings: Settings, precision: Precision) -> Path:
-    try:
-        checkpoint = find_weights(model)
-    except WeightsUnavailable:
-        ready_made = settings.model_store / f"{model}.mar"
-        if read_description(ready_made) is None:
-            raise
-        return ready_made  # somebody's archive, whose checkpoint is elsewhere
-    options = ArchiveOptions(
-        name=model,
-        model_store=settings.model_store,
-        image_size=default_image_size(model),
-        precision=precision,
-        licence=default_licence(model),
-    )
-    return _shown(f"archiving {model}", lambda: build_archive(checkpoint, options))
 
 
 def _introduce(settings: Settings, server: Server) -> None:
@@ -168,24 +109,6 @@ def _stay(settings: Settings, server: Server) -> int:
         return 0  # scripts/down ended it
     stop(settings, server)
     raise ServerError(f"TorchServe ended by itself; {console(settings)}, {settings.log}")
-
-
-def _shown(text: str, work: Callable[[], T]) -> T:
-    """The result of `work`, which may take long, with progress shown meanwhile."""
-    progress, finished = Progress(), threading.Event()
-
-    def show() -> None:
-        while not finished.wait(0.2):
-            progress(text)
-
-    thread = threading.Thread(target=show, daemon=True)
-    thread.start()
-    try:
-        return work()
-    finally:
-        finished.set()
-        thread.join()
-        progress.done()
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

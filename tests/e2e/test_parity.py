@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from archiver.accuracy import mean_average_precision, read_labels
+from measure import found_by
 from running import Service
 
 BOX_TOLERANCE = 0.05  # pixels
@@ -39,17 +41,15 @@ def test_all_golden_records_match(yolov5n: Service, golden: Path, coco: Path) ->
 def test_mean_average_precision_is_the_reference_s(
     yolov5n: Service, coco: Path, multi_label: bool, reference: float
 ) -> None:
-    from measure import Measured, mean_average_precision
-
-    measured = []
+    found, truth = [], []
     for photo in sorted((coco / "val2017" / "images").glob("*.jpg")):
         answer = yolov5n.client.detect(
             "yolov5n", photo.read_bytes(), confidence=0.001, iou=0.6, max_detections=300, multi_label=multi_label
         )
-        labels = coco / "val2017" / "labels" / f"{photo.stem}.txt"
-        measured.append(Measured.from_yolo_labels(answer, labels))
-    assert len(measured) == 64
-    assert mean_average_precision(measured).at_50_95 == pytest.approx(reference, abs=0.002)
+        found.append(found_by(answer))
+        truth.append(read_labels(coco / "val2017" / "labels" / f"{photo.stem}.txt", answer.size_wh))
+    assert len(found) == 64
+    assert mean_average_precision(found, truth).at_50_95 == pytest.approx(reference, abs=0.002)
 
 
 def test_own_weights_serve_under_their_own_class_names(service: Service, coco: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import foreign_checkpoints as foreign
-from archiver import build, cli, pack, storage
+from archiver import build, cli, pack
 from archiver.build import build_archive
 from archiver.errors import CheckpointError, PackingError
 from archiver.options import ArchiveOptions
@@ -108,7 +108,7 @@ def test_failed_write_leaves_what_was_there(
     options.model_store.mkdir()
     if before is not None:
         options.archive_path.write_bytes(before)
-    monkeypatch.setattr(storage.os, "fsync", failure)
+    monkeypatch.setattr(os, "fsync", failure)
     with pytest.raises(error) as raised:
         pack.pack(programs, {}, options, handler)
     if error is PackingError:
@@ -156,6 +156,7 @@ def test_checkpoint_becomes_an_archive_once(
         "reg_max": None,
         "image_size": 640,
         "precision": "fp32",
+        "calibration": None,
         "engine": "openvino",
         "weights_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         "licence": "not stated",

@@ -1,0 +1,1 @@
+"""From a YOLOv5 checkpoint to a model archive that TorchServe can serve."""

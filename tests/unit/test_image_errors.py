@@ -1,0 +1,145 @@
+"""What decode_image refuses, and in which words."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import hostile
+from detection.errors import DetectionError, ImageTooLarge, InvalidImage, UnsupportedImage
+from detection.image import MAX_SCANS, decode_image
+from hostile import noise, saved
+
+Pixels = NDArray[np.uint8]
+
+# What is wrong with a picture is answered; that Pillow warns of it as well is its own affair.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+
+def same(first: Pixels, second: Pixels) -> bool:
+    return first.shape == second.shape and bool((first == second).all())
+
+
+def outcome(data: bytes) -> Pixels | DetectionError:
+    try:
+        return decode_image(data)
+    except DetectionError as error:
+        return error
+
+
+def foreign(form: str) -> bytes:
+    return saved(noise((64, 64)), form)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "words"),
+    [
+        (b"", InvalidImage, "0 bytes"),
+        (b"x", UnsupportedImage, "1 bytes, starting b'x'"),
+        (b"hello, world", UnsupportedImage, "not a picture"),
+        (bytes(100), UnsupportedImage, "not a picture"),
+        (b"%PDF-1.7\n", UnsupportedImage, "not a picture"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', UnsupportedImage, "not a picture"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), UnsupportedImage, "not a picture"),
+        (foreign("AVIF"), UnsupportedImage, "not a picture"),
+        (foreign("JPEG2000"), UnsupportedImage, "not a picture"),
+        (foreign("ICO"), UnsupportedImage, "not a picture"),
+        (saved(noise().convert("F"), "TIFF"), UnsupportedImage, "floating-point"),
+        (b"\xff\xd8\xff", InvalidImage, "header is damaged"),
+        (b"\xff\xd8\xff\xd9", InvalidImage, "damaged"),
+        (b"\x89PNG\r\n\x1a\n", InvalidImage, "header is damaged"),
+        (b"GIF89a", InvalidImage, "header is damaged"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", InvalidImage, "header is damaged"),
+        (b"II*\0\x08\0\0\0", InvalidImage, "header is damaged"),
+        (b"BM", InvalidImage, "header is damaged"),
+    ],
+)
+def test_what_is_no_picture_is_refused(data: bytes, error: type[DetectionError], words: str) -> None:
+    with pytest.raises(DetectionError) as caught:
+        decode_image(data)
+    assert type(caught.value) is error
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        hostile.png((8001, 8000)),
+        hostile.png((2**31 - 1, 2**31 - 1)),
+        hostile.png_bomb(),
+        hostile.jpeg((65_000, 65_000)),
+        hostile.jpeg((8001, 8000), components=1),
+        hostile.gif((65_535, 65_535)),
+        hostile.gif((1, 1), frame_wh=(65_535, 65_535)),
+        hostile.bmp((30_000, 30_000)),
+        hostile.bmp((8001, -8000)),
+        hostile.tiff((100_000, 100_000)),
+        hostile.tiled_tiff((16, 16), tile_wh=(46_336, 46_336)),
+        hostile.webp((16_383, 16_383)),
+    ],
+)
+def test_too_many_pixels_are_refused_by_the_header(data: bytes) -> None:
+    assert len(data) < 60_000
+    with pytest.raises(ImageTooLarge):
+        decode_image(data)
+
+
+def test_the_limit_on_pixels_is_inclusive() -> None:
+    data = saved(noise((20, 10)), "PNG")
+    assert decode_image(data, max_pixels=200).shape == (10, 20, 3)
+    with pytest.raises(ImageTooLarge, match="20 x 10 pixels; at most 199"):
+        decode_image(data, max_pixels=199)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "CMYK", "progressive", "turned"])
+def test_a_cut_off_picture_is_refused_wherever_it_was_cut(form: str) -> None:
+    special: dict[str, bytes] = {
+        "CMYK": saved(noise().convert("CMYK")),
+        "progressive": saved(noise(), progressive=True),
+        "turned": saved(noise(), "PNG", 6),
+    }
+    data = special.get(form) or saved(noise(), form)
+    whole = decode_image(data)
+    for length in {*range(0, len(data), 7), *range(max(0, len(data) - 40), len(data))}:
+        result = outcome(data[:length])
+        if isinstance(result, DetectionError):
+            # Of the first bytes nobody could tell what they would have become.
+            assert isinstance(result, InvalidImage) or length < 4, length
+        else:  # only what says nothing about pixels is missing, as a PNG's last chunk
+            assert length > len(data) - 30, length
+            assert same(result, whole), length
+
+
+def with_thumbnail() -> tuple[bytes, int]:
+    """A JPEG whose EXIF holds a small JPEG of its own, and where that one ends."""
+    thumbnail = saved(noise((16, 16), seed=1))
+    data = saved(noise())
+    content = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0" + thumbnail
+    segment = b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
+    return data[:2] + segment + data[2:], 2 + len(segment)
+
+
+def test_a_thumbnail_s_end_is_not_the_picture_s() -> None:
+    data, end = with_thumbnail()
+    assert same(decode_image(data), decode_image(saved(noise())))
+    for length in (end, end + 1, end + 30, (end + len(data)) // 2, len(data) - 1):
+        with pytest.raises(InvalidImage):
+            decode_image(data[:length])
+
+
+def with_scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan stands there again and again, and a comment that looks like the end."""
+    data = saved(noise(), progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scans = data.count(b"\xff\xda")
+    again = (data[last:-2] + b"\xff\xfe\0\x04\xff\xd9") * (count - scans)
+    return data[:-2] + again + data[-2:]
+
+
+def test_more_scans_than_any_encoder_writes_are_refused() -> None:
+    assert decode_image(with_scans(MAX_SCANS)).shape == (24, 40, 3)
+    with pytest.raises(InvalidImage, match="more than 100 scans"):
+        decode_image(with_scans(MAX_SCANS + 1))
