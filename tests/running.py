@@ -79,9 +79,9 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running(models: Sequence[str], environment: dict[str, str]) -> Iterator[Service]:
-    """A service with these models, up within the block and gone after it."""
-    started = command("up", "--detach", "--models", ",".join(models), environment=environment)
+def running(models: Sequence[str], environment: dict[str, str], *arguments: str) -> Iterator[Service]:
+    """A service with these models, and more arguments of `up`, running within the block and gone after it."""
+    started = command("up", "--detach", "--models", ",".join(models), *arguments, environment=environment)
     assert started.returncode == 0, started.stdout + started.stderr
     try:
         yield Service(

@@ -1,0 +1,78 @@
+"""int8 archives: built, served, and nearly as good as fp32."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from archiver.accuracy import Boxes, mean_average_precision, read_labels
+from conftest import weights
+from measure import found_by
+from pictures import TEST_SEED, encoded
+from running import Service, command, environment_for, running
+from shapes.generator import draw
+
+LOST = 0.008  # of mAP50-95, at most
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return environment_for(tmp_path, YOLOV5_WEIGHTS_URL="http://127.0.0.1:9")
+
+
+def test_yolov5n_loses_little_on_photos_it_was_not_calibrated_with(
+    yolov5n: Service, environment: dict[str, str], coco: Path
+) -> None:
+    store = Path(environment["MODEL_STORE"])
+    words = ("archive", "yolov5n", "--precision", "int8", "--calibration", str(coco / "train2017"))
+    built = command(*words, "--model-store", str(store), environment=environment)
+    assert built.returncode == 0, built.stderr
+    assert "mAP50-95 on 128 calibration pictures" in built.stdout
+    with zipfile.ZipFile(store / "yolov5n-int8.mar") as archive:
+        description = json.loads(archive.read("model.json"))
+    assert (description["precision"], description["calibration"]["pictures"]) == ("int8", 128)
+    # A start takes it as it is: without the pictures it could not be built again.
+    with running(["yolov5n"], environment, "--precision", "int8") as service:
+        assert service.describe("yolov5n-int8")["customizedMetadata"]["precision"] == "int8"
+        options = {"confidence": 0.001, "iou": 0.6, "max_detections": 300, "multi_label": True}
+        found: dict[str, list[Boxes]] = {"yolov5n": [], "yolov5n-int8": []}
+        truth = []
+        for photo in sorted((coco / "val2017" / "images").glob("*.jpg")):
+            for served, model in ((yolov5n, "yolov5n"), (service, "yolov5n-int8")):
+                answer = served.client.detect(model, photo.read_bytes(), **options)
+                found[model].append(found_by(answer))
+            truth.append(read_labels(coco / "val2017" / "labels" / f"{photo.stem}.txt", answer.size_wh))
+    fp32, int8 = (mean_average_precision(found[model], truth).at_50_95 for model in ("yolov5n", "yolov5n-int8"))
+    assert fp32 - int8 <= LOST, (fp32, int8)
+
+
+def test_the_embedded_model_calibrates_itself_and_is_reproducible(environment: dict[str, str]) -> None:
+    store = Path(environment["MODEL_STORE"])
+    with running(["shapes"], environment, "--precision", "int8") as service:
+        first = (store / "shapes-int8.mar").read_bytes()
+        found, truth = [], []
+        for seed in range(60):
+            answer = service.client.detect("shapes-int8", encoded(seed, "PNG"), confidence=0.001, multi_label=True)
+            drawn = draw(TEST_SEED + seed)
+            found.append(found_by(answer))
+            truth.append(Boxes(drawn.boxes_xyxy, drawn.class_ids, np.ones(len(drawn.class_ids))))
+        assert mean_average_precision(found, truth).at_50_95 > 0.85
+    (store / "shapes-int8.mar").unlink()
+    words = ("archive", "shapes", "--precision", "int8", "--model-store", str(store))
+    assert command(*words, environment=environment).returncode == 0
+    assert (store / "shapes-int8.mar").read_bytes() == first
+
+
+def test_without_pictures_it_says_what_is_needed(environment: dict[str, str]) -> None:
+    weights("yolov5n")
+    words = ("up", "--detach", "--models", "yolov5n", "--precision", "int8")
+    done = command(*words, environment=environment)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith(
+        "int8 needs pictures to calibrate with, like those it will see: --calibration DIR"
+    )
+    assert "Traceback" not in done.stderr
