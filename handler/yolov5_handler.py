@@ -47,8 +47,9 @@ class YOLOv5Handler:
         parsed = [self._parse(row) for row in data]
         found = iter(self.detector.detect([task for entry in parsed for task in _tasks(entry)]))
         answers: list[Any] = []
-        for index, entry in enumerate(parsed):
-            if context.get_request_header(index, "describe") == "True":
+        for index, (row, entry) in enumerate(zip(data, parsed, strict=True)):
+            # Management's describe comes with this header and no body; a client may send it with a picture.
+            if not row and context.get_request_header(index, "describe") == "True":
                 answers.append(self.describe_handle())
                 continue
             response = self._respond(entry, found)

@@ -34,7 +34,7 @@ make_venv() {
 }
 
 install() {
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" >&2 && return
+  "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >&2 && return
   echo "pip could not install what is needed (above); is the package index reachable, and is the disk full?" >&2
   exit 1
 }

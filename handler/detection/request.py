@@ -120,7 +120,7 @@ class Contract:
 def _json(body: object) -> dict[str, object] | None:
     """The JSON object in a body, or None where the body is not JSON but a picture."""
     if isinstance(body, (bytes, bytearray)):
-        if body[:64].lstrip()[:1] not in (b"{", b"["):  # no picture format begins like this
+        if body[:64].removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in (b"{", b"["):  # no picture begins like this
             return None
         try:
             body = json.loads(body, parse_constant=_refuse_constant)

@@ -6,7 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from detection.engine import available_cores
+
 ROOT = Path(__file__).resolve().parents[2]
+CORES_PER_WORKER = 4  # as many as a batch of model-config.yaml can use
 
 
 class SettingsError(Exception):
@@ -20,21 +23,24 @@ class Settings:
     inference_port: int
     management_port: int
     metrics_port: int
+    workers_per_model: int
     run: Path
     model_store: Path
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Settings of INFERENCE_PORT, MANAGEMENT_PORT, METRICS_PORT, RUN_DIR and MODEL_STORE.
+        """Settings of INFERENCE_PORT, MANAGEMENT_PORT, METRICS_PORT, WORKERS_PER_MODEL, RUN_DIR and MODEL_STORE.
 
         Raises SettingsError.
         """
-        ports = [_port("INFERENCE_PORT", 8080), _port("MANAGEMENT_PORT", 8081), _port("METRICS_PORT", 8082)]
+        defaults = {"INFERENCE_PORT": 8080, "MANAGEMENT_PORT": 8081, "METRICS_PORT": 8082}
+        ports = [_number(name, default, "a port", 65535) for name, default in defaults.items()]
         if len(set(ports)) < len(ports):
             raise SettingsError(f"INFERENCE_PORT, MANAGEMENT_PORT and METRICS_PORT are {ports}; expected three ports")
         run = Path(os.environ.get("RUN_DIR", ROOT / ".run")).resolve()
         store = Path(os.environ.get("MODEL_STORE", ROOT / "model_store")).resolve()
-        return cls(ports[0], ports[1], ports[2], run, store)
+        workers = _number("WORKERS_PER_MODEL", max(1, available_cores() // CORES_PER_WORKER), "a number of workers", 64)
+        return cls(ports[0], ports[1], ports[2], workers, run, store)
 
     @property
     def inference_url(self) -> str:
@@ -62,8 +68,8 @@ class Settings:
         return self.run / "logs" / "server.log"
 
 
-def _port(name: str, default: int) -> int:
+def _number(name: str, default: int, kind: str, most: int) -> int:
     text = os.environ.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise SettingsError(f"{name} is {text!r}; expected a port from 1 to 65535")
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+        raise SettingsError(f"{name} is {text!r}; expected {kind} from 1 to {most}")
     return int(text)

@@ -176,6 +176,7 @@ def _configure(settings: Settings) -> Path:
         # Nothing of ours speaks gRPC, and TorchServe cannot be told to leave it out: any free port will do.
         "grpc_inference_port": _free_port(),
         "grpc_management_port": _free_port(),
+        "default_workers_per_model": settings.workers_per_model,
         "model_store": settings.model_store,
         "allowed_urls": f"file://{settings.model_store}/.*",
     }

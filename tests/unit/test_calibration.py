@@ -85,7 +85,8 @@ def test_precision_is_one_for_the_truth_itself_and_less_for_less() -> None:
     assert mean_average_precision(truth, truth).at_50_95 == pytest.approx(1)
     # IoU of 0.7 with the truth: a hit at five of the ten thresholds from 0.5 to 0.95.
     shifted = mean_average_precision([boxes((0.0, 0.0, 10.0, 7.2))], [boxes(first)])
-    assert (shifted.at_50, shifted.at_50_95) == (pytest.approx(1), pytest.approx(0.5))
+    assert shifted.at_50 == pytest.approx(1)
+    assert shifted.at_50_95 == pytest.approx(0.5)
     # The false one is more confident, so precision is a half at every recall.
     wrong = mean_average_precision([boxes(second, first, confidences=(0.9, 0.8))], [boxes(first)])
     assert wrong.at_50_95 == pytest.approx(0.5)

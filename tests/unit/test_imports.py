@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DETECTION = ROOT / "handler" / "detection"
-LIBRARIES = {"numpy", "cv2", "PIL", "openvino", "torch"}
+LIBRARIES = {"numpy", "cv2", "PIL", "simplejpeg", "openvino", "torch"}
 
 
 def imported(path: Path) -> set[str]:

@@ -34,6 +34,7 @@ def row(document: object) -> dict[str, object]:
         row({"image": "\n".join(TEXT[index : index + 4] for index in range(0, len(TEXT), 4))}),
         {"body": {"image": TEXT}},  # parsed by TorchServe already
         {"body": b"  \n" + json.dumps({"image": TEXT}).encode()},
+        {"body": b"\xef\xbb\xbf" + json.dumps({"image": TEXT}).encode()},  # a byte order mark, as some editors write
     ],
 )
 def test_every_form_of_one_picture_is_the_same_task(sent: dict[str, object]) -> None:

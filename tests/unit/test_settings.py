@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.settings import ROOT, Settings, SettingsError
+
+VARIABLES = ("INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT", "WORKERS_PER_MODEL", "RUN_DIR", "MODEL_STORE")
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_variables_everything_has_a_default() -> None:
+    settings = Settings.from_environment()
+    assert settings.inference_url == "http://127.0.0.1:8080"
+    assert settings.management_url == "http://127.0.0.1:8081"
+    assert settings.metrics_url == "http://127.0.0.1:8082"
+    assert settings.workers_per_model >= 1
+    assert (settings.run, settings.model_store) == (ROOT / ".run", ROOT / "model_store")
+
+
+def test_variables_decide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in zip(VARIABLES, ("1", "2", "3", "4", str(tmp_path), str(tmp_path / "s")), strict=True):
+        monkeypatch.setenv(name, value)
+    assert Settings.from_environment() == Settings(1, 2, 3, 4, tmp_path, tmp_path / "s")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("INFERENCE_PORT", "", "INFERENCE_PORT is ''; expected a port from 1 to 65535"),
+        ("METRICS_PORT", "65536", "METRICS_PORT is '65536'"),
+        ("WORKERS_PER_MODEL", "0", "WORKERS_PER_MODEL is '0'; expected a number of workers from 1 to 64"),
+        ("MANAGEMENT_PORT", "8080", "expected three ports"),  # the inference API's
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment()
+    assert words in str(caught.value)
