@@ -6,17 +6,16 @@ venv=${VENV:-$root/.venv}
 
 # Install what the given requirement sets name (serve archive int8 test), unless that was done already.
 need() {
-  local files=() options=() set stamp
-  for set in "$@"; do
-    files+=("$root/requirements/$set.txt")
-    options+=(-r "$root/requirements/$set.txt")
-  done
+  local files=() set stamp
+  for set in "$@"; do files+=("$root/requirements/$set.txt"); done
   stamp=$(cat "${files[@]}" "$root/requirements/torch.txt" | sha256sum | cut -d' ' -f1)
   [[ -f $venv/installed/$stamp ]] && return
   [[ -x $venv/bin/python ]] || make_venv
   echo "Installing for: $*, into $venv; the first time this takes some minutes ..." >&2
-  install --no-deps "${options[@]}"
+  # torch comes second: what pip says then about packages that lack something would be about archive.txt.
+  install --no-deps -r "${files[0]}"
   install_torch
+  for set in "${files[@]:1}"; do install --no-deps -r "$set"; done
   mkdir -p "$venv/installed" && touch "$venv/installed/$stamp"
 }
 

@@ -7,11 +7,13 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from running import Service, environment_for, running
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
+PILLOW_OPEN = Image.open
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,6 +33,12 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"skipped, but REQUIRE_ALL_TESTS is set: {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def pillow_as_it_is_where_we_serve() -> None:
+    """ultralytics, which some tests build checkpoints with, replaces Pillow's `open`; what serves never imports it."""
+    Image.open = PILLOW_OPEN
 
 
 def folder_of(variable: str) -> Path:

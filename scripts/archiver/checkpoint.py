@@ -16,6 +16,7 @@ from .heads import Anchors, Head, read_head
 from .names import read_class_names
 from .parts import Part
 from .pickles import open_pickle
+from .storage import reading
 from .variant import variant_of
 
 BYTES_PER_WEIGHT = 2
@@ -42,7 +43,8 @@ class Checkpoint:
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint of YOLOv5 5.0 to 7.0, or of an anchor-free YOLOv5u; CheckpointError says what else it is."""
-    content = _read(path)
+    with reading(path):
+        content = path.read_bytes()
     try:
         return _load(content)
     except CheckpointError as error:
@@ -52,17 +54,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise CheckpointError(f"{path}: its network is damaged: {type(error).__name__}: {reason}") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise CheckpointError(f"{path}: it is a directory; a YOLOv5 detection checkpoint (.pt) was expected") from None
-    except OSError as error:
-        raise CheckpointError(f"{path}: it can't be read: {error.strerror}") from error
 
 
 def _load(content: bytes) -> Checkpoint:

@@ -11,8 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from .errors import CheckpointError, PackingError
+from .errors import PackingError
 from .options import ArchiveOptions
+from .storage import reading
 
 HANDLER_FOLDER = Path(__file__).resolve().parents[2] / "handler"
 DESCRIPTION_FILE = "model.json"
@@ -69,15 +70,8 @@ def handler_files(folder: Path) -> dict[str, Path]:
 
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file's content."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: there is no such file") from None
-    except IsADirectoryError:
-        raise CheckpointError(f"{path}: it is a directory; a YOLOv5 detection checkpoint (.pt) was expected") from None
-    except OSError as error:
-        raise CheckpointError(f"{path}: it can't be read: {error.strerror}") from error
+    with reading(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_left_out(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Files that appear under their final name whole or not at all."""
+"""Files that are read with errors for people, and that appear under their final name whole or not at all."""
 
 import errno
 import os
@@ -7,6 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from .errors import CheckpointError
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Say of a checkpoint that cannot be read why not."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise CheckpointError(f"{path}: it is a directory; a YOLOv5 detection checkpoint (.pt) was expected") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: it can't be read: {error.strerror}") from error
 
 
 @contextmanager

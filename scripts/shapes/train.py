@@ -2,7 +2,8 @@
 
     PYTHONPATH=scripts python -m shapes.train
 
-Needs torch and ultralytics, no network and no accelerator.
+Needs ultralytics with all that it depends on (pip install ultralytics), which requirements/archive.txt leaves out; no
+network and no accelerator.
 """
 
 from __future__ import annotations

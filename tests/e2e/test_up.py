@@ -10,17 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
 import pytest
 
+from answering import answering
 from running import ROOT, Service, command, environment_for, running
 
 NOWHERE = "http://127.0.0.1:9"  # discard: nothing listens there
@@ -137,36 +134,12 @@ def test_a_worker_that_dies_while_loading_is_named_with_its_reason(environment: 
     assert processes_of(environment) == []
 
 
-@contextmanager
-def weights_server(body: bytes) -> Iterator[str]:
-    """A release server that answers every file with `body`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.mark.parametrize(
     ("body", "words"), [(bytes(4062133), ["yolov5n.pt", "sha256"]), (bytes(1000), ["4062133", "1000"])]
 )
 def test_a_corrupt_download_is_refused_and_not_kept(environment: dict[str, str], body: bytes, words: list[str]) -> None:
     before = set((ROOT / "weights").glob("*")) if (ROOT / "weights").exists() else set()
-    with weights_server(body) as url:
+    with answering(lambda *_: (200, body)) as url:
         done = command("up", "--detach", "--models", "yolov5n", environment={**environment, "YOLOV5_WEIGHTS_URL": url})
     assert_refused(done, *words)
     assert (set((ROOT / "weights").glob("*")) if (ROOT / "weights").exists() else set()) == before

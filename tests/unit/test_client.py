@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 import client as client_module
+from answering import answering
 from client import Busy, Client, InvalidToken, Refused, Unreachable, read_token
 
 ANSWER = {
@@ -20,36 +19,19 @@ ANSWER = {
     "detections": [{"xyxy": [1, 2, 3, 4], "class_id": 0, "class_name": "person", "confidence": 0.5}],
     "timings": {},
 }
+
+
 Reply = tuple[int, object]
 
 
-@contextmanager
-def serving(reply: Callable[[str, dict[str, str], bytes], Reply]) -> Iterator[str]:
-    """A server whose answers `reply(path, headers, body)` decides."""
+def serving(reply: Callable[[str, dict[str, str], bytes], Reply]) -> AbstractContextManager[str]:
+    """A server that answers with JSON."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, document = reply(self.path, dict(self.headers), body)
-            content = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("Location", "http://127.0.0.1:9/")
-            self.end_headers()
-            self.wfile.write(content)
+    def encoded(path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        status, document = reply(path, headers, body)
+        return status, json.dumps(document).encode()
 
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return answering(encoded)
 
 
 @pytest.fixture(autouse=True)
