@@ -45,13 +45,16 @@ class Server:
 
 
 def find(settings: Settings) -> Server | None:
-    """The running server of these settings, or None."""
+    """The running server of these settings, or None; what a dead one left behind is removed."""
     try:
         content = json.loads(_state(settings).read_text())
         server = Server(content["pid"], content["created"], content["temporary"], tuple(content["models"]))
     except (OSError, ValueError, KeyError):
         return None
-    return server if server.process() else None
+    if server.process():
+        return server
+    stop(settings, server)
+    return None
 
 
 def require_startable(settings: Settings) -> None:
@@ -74,18 +77,18 @@ def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
     (settings.run / "logs").mkdir(parents=True, exist_ok=True)
     settings.key_file.unlink(missing_ok=True)
     settings.log.unlink(missing_ok=True)
+    _stopping(settings).unlink(missing_ok=True)
     # TorchServe unpacks archives here and makes sockets, whose paths may have no more than 108 characters.
     temporary = tempfile.mkdtemp(prefix="yolov5-")
     try:
         _require_space(temporary, archives)
         _launch(settings, archives, temporary)
-        pid = int((Path(temporary) / ".model_server.pid").read_text())
+        pid = _launched_pid(temporary)
         server = Server(pid, psutil.Process(pid).create_time(), temporary, tuple(archives))
-    except (OSError, ValueError, psutil.Error) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise ServerError(f"TorchServe did not start: {error}; {console(settings)}") from error
-    except ServerError:
-        shutil.rmtree(temporary, ignore_errors=True)
+    except BaseException as error:  # Ctrl-C too: what was launched by then must not stay
+        _abandon(temporary)
+        if isinstance(error, (OSError, ValueError, psutil.Error, subprocess.SubprocessError)):
+            raise ServerError(f"TorchServe did not start: {error}; {console(settings)}") from error
         raise
     _state(settings).write_text(json.dumps(asdict(server)))
     return server
@@ -93,19 +96,19 @@ def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
 
 def stop(settings: Settings, server: Server) -> None:
     """Stop the server, wait for what it started, and remove what it left behind."""
+    _stopping(settings).touch()
     process = server.process()
     if process:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family = [process, *process.children(recursive=True)]
-            process.terminate()
-            _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
-            for member in alive:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    member.kill()
-            psutil.wait_procs(alive, timeout=5)
+        _end(process)
     shutil.rmtree(server.temporary, ignore_errors=True)
     settings.key_file.unlink(missing_ok=True)
     _state(settings).unlink(missing_ok=True)
+    _stopping(settings).unlink(missing_ok=True)
+
+
+def was_stopped(settings: Settings) -> bool:
+    """Whether a server that is gone was told to go, by this or another command, rather than ended by itself."""
+    return _stopping(settings).exists() or not _state(settings).exists()
 
 
 def console(settings: Settings, lines: int = 3) -> str:
@@ -116,8 +119,37 @@ def console(settings: Settings, lines: int = 3) -> str:
     return f"see {path.parent}" + (f" ({last})" if last else "")
 
 
+def _end(process: psutil.Process) -> None:
+    """End a process and its children: asked first, killed where that does not help."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = [process, *process.children(recursive=True)]
+        process.terminate()
+        _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
+        for member in alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        psutil.wait_procs(alive, timeout=5)
+
+
+def _launched_pid(temporary: str) -> int:
+    """The JVM's id, as TorchServe's launcher wrote it."""
+    return int((Path(temporary) / ".model_server.pid").read_text())
+
+
+def _abandon(temporary: str) -> None:
+    """End what was launched with this temporary folder, and remove the folder."""
+    with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):
+        _end(psutil.Process(_launched_pid(temporary)))
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
 def _state(settings: Settings) -> Path:
     return settings.run / "server.json"
+
+
+def _stopping(settings: Settings) -> Path:
+    """Stands there while a server is being stopped."""
+    return settings.run / "stopping"
 
 
 def _require_free_ports(settings: Settings) -> None:

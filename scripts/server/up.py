@@ -20,7 +20,7 @@ from server.readiness import check_predictions, wait_until_ready
 from server.sample import sample_for
 from server.settings import ROOT, Settings, SettingsError
 from server.table import detection_table
-from server.torchserve import Server, ServerError, console, find, require_startable, start, stop
+from server.torchserve import Server, ServerError, console, require_startable, start, stop, was_stopped
 
 DEFAULT_MODELS = "yolov5s,yolov5m,yolov5l"
 
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         return _stay(settings, server)
     except Interrupted:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough, and stopping takes a moment
         print("\nStopping ...", file=sys.stderr)
         if server is not None:
             stop(settings, server)
@@ -106,8 +107,9 @@ def _stay(settings: Settings, server: Server) -> int:
     print("Ctrl-C stops it.", flush=True)
     while server.process():
         time.sleep(0.5)
-    if find(settings) is None and not settings.key_file.exists():
-        return 0  # scripts/down ended it
+    if was_stopped(settings):
+        print("Stopped by another command.")
+        return 0
     stop(settings, server)
     raise ServerError(f"TorchServe ended by itself; {console(settings)}, {settings.log}")
 

@@ -107,6 +107,39 @@ def test_ctrl_c_stops_everything(environment: dict[str, str]) -> None:
     assert processes_of(environment) == []
 
 
+def test_a_server_that_was_killed_leaves_nothing_to_the_next_command(environment: dict[str, str]) -> None:
+    assert command("up", "--detach", "--models", "shapes", environment=environment).returncode == 0
+    state = json.loads((Path(environment["RUN_DIR"]) / "server.json").read_text())
+    psutil.Process(state["pid"]).kill()
+    deadline = time.monotonic() + 20
+    while processes_of(environment) and time.monotonic() < deadline:
+        time.sleep(0.2)  # a worker ends when it finds its server gone
+    assert processes_of(environment) == []
+    assert command("down", environment=environment).stdout == "Nothing is running.\n"
+    assert not Path(state["temporary"]).exists()
+    assert not (Path(environment["RUN_DIR"]) / "key_file.json").exists()
+
+
+@pytest.mark.parametrize(("ended_by", "status"), [("down", 0), ("kill", 1)])
+def test_up_in_the_foreground_tells_being_stopped_from_a_crash(
+    environment: dict[str, str], ended_by: str, status: int
+) -> None:
+    words = [sys.executable, "-m", "server.up", "--models", "shapes"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as foreground:
+        assert foreground.stdout is not None
+        assert any("Ctrl-C stops it" in line for line in iter(foreground.stdout.readline, ""))
+        if ended_by == "down":
+            assert command("down", environment=environment).returncode == 0
+        else:
+            state = json.loads((Path(environment["RUN_DIR"]) / "server.json").read_text())
+            psutil.Process(state["pid"]).kill()
+        _, errors = foreground.communicate(timeout=60)
+    assert foreground.returncode == status, errors
+    assert ("TorchServe ended by itself" in errors) == (ended_by == "kill")
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize("variable", ["INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT"])
 def test_a_port_in_use_is_named(environment: dict[str, str], variable: str) -> None:
     with socket.socket() as taken:
