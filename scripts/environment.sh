@@ -4,19 +4,25 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${VENV:-$root/.venv}
 
-# Install what the given requirement sets name (serve archive int8 test), unless that was done already.
+# Install what the given requirement sets name (serve first; archive int8 test), those that are not there yet.
 need() {
-  local files=() set stamp
-  for set in "$@"; do files+=("$root/requirements/$set.txt"); done
-  stamp=$(cat "${files[@]}" "$root/requirements/torch.txt" | sha256sum | cut -d' ' -f1)
-  [[ -f $venv/installed/$stamp ]] && return
+  local set
   [[ -x $venv/bin/python ]] || make_venv
-  echo "Installing for: $*, into $venv; the first time this takes some minutes ..." >&2
-  # torch comes second: what pip says then about packages that lack something would be about archive.txt.
-  install --no-deps -r "${files[0]}"
-  install_torch
-  for set in "${files[@]:1}"; do install --no-deps -r "$set"; done
-  mkdir -p "$venv/installed" && touch "$venv/installed/$stamp"
+  for set in "$@"; do
+    need_set "$set" --no-deps
+    # torch comes second: what pip says then about packages that lack something would be about archive.txt.
+    [[ $set != serve ]] || need_set torch
+  done
+}
+
+# A set is there if its file has not changed since it was installed.
+need_set() {
+  local set=$1 file=$root/requirements/$1.txt stamp
+  stamp=$venv/installed/$set-$(sha256sum <"$file" | cut -d' ' -f1)
+  [[ -f $stamp ]] && return
+  echo "Installing requirements/$set.txt into $venv ..." >&2
+  if [[ $set == torch ]]; then install_torch; else install "${@:2}" -r "$file"; fi
+  mkdir -p "$venv/installed" && touch "$stamp"
 }
 
 make_venv() {
@@ -41,11 +47,7 @@ install() {
 # The CPU build comes from PyTorch's own index; set TORCH_INDEX_URL to another (a CUDA build, a mirror), or to
 # nothing for the configured index alone.
 install_torch() {
-  "$venv/bin/python" -c 'import importlib.metadata as m, sys
-wanted = [line.strip().split("==")[1] for line in open(sys.argv[1]) if line.startswith("torch==")][0]
-sys.exit(m.version("torch").split("+")[0] != wanted)' "$root/requirements/torch.txt" 2>/dev/null && return
   local index=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
-  echo "Installing torch (about 200 MB) ..." >&2
   # Where that index cannot be reached pip goes on with the configured one, after a warning.
   install --retries 1 ${index:+--extra-index-url "$index"} -r "$root/requirements/torch.txt"
 }
