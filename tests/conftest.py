@@ -41,6 +41,17 @@ def pillow_as_it_is_where_we_serve() -> None:
     Image.open = PILLOW_OPEN
 
 
+@pytest.fixture(scope="module")
+def one_torch_thread() -> Iterator[None]:
+    """Threads that wait for each other on busy cores make small networks slower, not faster."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def folder_of(variable: str) -> Path:
     """The folder that an environment variable names; the test is skipped where it is not set."""
     value = os.environ.get(variable)

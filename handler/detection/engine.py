@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +9,8 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .cores import available_cores
 
 Pixels = NDArray[np.uint8]
 RawMaps = Sequence[NDArray[np.float32]]
@@ -99,13 +99,3 @@ def load_engine(folder: Path, engine: str, device: str, cache: Path | None = Non
     if engine == "torch":
         return TorchEngine(folder / "model.pt2", device, threads)
     raise ValueError(f"model.json asks for the engine {engine!r}; expected 'openvino' or 'torch'")
-
-
-def available_cores() -> int:
-    """Cores this process may use: its affinity, and its container's quota of CPU time."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return cores
-    return cores if quota == "max" else max(1, min(cores, math.ceil(int(quota) / int(period))))

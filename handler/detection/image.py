@@ -41,13 +41,8 @@ def decode_image(data: bytes | bytearray, max_pixels: int = MAX_PIXELS) -> Pixel
             raise ImageTooLarge(f"the image has {width} x {height} pixels; at most {max_pixels:,} are accepted")
         if _tile_pixels(picture) > max_pixels:
             raise ImageTooLarge(f"the image's tiles have {_tile_pixels(picture):,} pixels; at most {max_pixels:,} may")
-        if picture.format in ("JPEG", "MPO") and _has_too_many_scans(data):
-            raise InvalidImage(f"the JPEG has more than {MAX_SCANS} scans; no camera and no encoder writes so many")
         orientation = _orientation(picture)
-        if picture.format in ("JPEG", "MPO") and picture.mode in ("RGB", "L"):
-            pixels = _decode_jpeg(data, picture)
-        else:
-            pixels = _decode_pillow(picture)
+        pixels = _decode_jpeg(data, picture) if picture.format in ("JPEG", "MPO") else _decode_pillow(picture)
     if pixels.shape != (height, width, 3):
         raise InvalidImage(f"the image declares {width} x {height} pixels and holds {pixels.shape[1::-1]}")
     return _upright(pixels, orientation)
@@ -91,42 +86,31 @@ def _orientation(picture: Image.Image) -> int:
 def _decode_jpeg(data: bytes | bytearray, picture: Image.Image) -> Pixels:
     # strategy: libjpeg-turbo's own interface gives the same pixels as Pillow in a third of the time. It fills a file
     # that was cut off with grey, so the end is looked for first, and what it does not know is left to Pillow.
-    if not _has_end(data):
-        raise InvalidImage(f"the JPEG is cut off: its end marker is missing after {len(data):,} bytes")
+    _require_sound_jpeg(data)
+    if picture.mode not in ("RGB", "L"):
+        return _decode_pillow(picture)
     try:
         return np.asarray(simplejpeg.decode_jpeg(data, "RGB", strict=False), np.uint8)
     except ValueError:
         return _decode_pillow(picture)
 
 
-def _has_end(data: bytes | bytearray) -> bool:
-    """Whether an end marker follows the JPEG's first scan; a thumbnail's own, before it, does not count."""
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:  # a fill byte
-            position += 1
-            continue
-        if marker == 0xDA:
-            # In a scan 0xFF is followed by 0x00 or a restart marker, so this can only be the end itself.
-            return data.find(b"\xff\xd9", position) >= 0
-        position += 2
-        if not (marker == 0x01 or 0xD0 <= marker <= 0xD8):  # all but these carry their length
-            position += int.from_bytes(data[position : position + 2], "big")
-    return data.find(b"\xff\xd9", position) >= 0
-
-
-def _has_too_many_scans(data: bytes | bytearray) -> bool:
-    """Whether a JPEG has over MAX_SCANS scans: each takes a hundred bytes, and as long as the picture is large."""
-    position, scans = 2, 0
+def _require_sound_jpeg(data: bytes | bytearray) -> None:
+    """Refuse a JPEG that was cut off, and one of so many scans that it would take minutes: each is a full pass."""
+    position, scans, first_scan = 2, 0, len(data)
     while scans <= MAX_SCANS and (marker := MARKER.search(data, position)):
         position, code = marker.end(), data[marker.end() - 1]
         if code == 0xD9:
             break
-        scans += code == 0xDA
+        if code == 0xDA:
+            scans, first_scan = scans + 1, min(first_scan, position)
         if code not in (0x01, 0xD8):  # all but these carry their length
             position += int.from_bytes(data[position : position + 2], "big")
-    return scans > MAX_SCANS
+    if scans > MAX_SCANS:
+        raise InvalidImage(f"the JPEG has more than {MAX_SCANS} scans; no camera and no encoder writes so many")
+    # A thumbnail's own end marker, before the first scan, does not count.
+    if data.rfind(b"\xff\xd9", first_scan) < 0:
+        raise InvalidImage(f"the JPEG is cut off: its end marker is missing after {len(data):,} bytes")
 
 
 def _decode_pillow(picture: Image.Image) -> Pixels:

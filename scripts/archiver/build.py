@@ -10,6 +10,7 @@ from .errors import CalibrationError
 from .fingerprint import DESCRIPTION_FILE, fingerprint, is_current, read_description
 from .options import ArchiveOptions
 from .pack import disk_errors, pack, write_description
+from .weights import EMBEDDED
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint
@@ -18,21 +19,23 @@ if TYPE_CHECKING:
 def build_archive(
     checkpoint: Path,
     options: ArchiveOptions,
-    calibration: Calibration | None = None,
+    calibration_folder: Path | None = None,
     report: Callable[[str], None] = print,
 ) -> Path:
     """The archive of this checkpoint with these options; built only if there is none yet or its sources changed.
 
-    int8 needs a calibration, unless there is a current archive already. `report` is told what int8 costs.
+    int8 needs a folder with pictures to calibrate with, unless there is a current archive already or the checkpoint is
+    the embedded one. `report` is told what int8 costs.
     """
+    int8 = options.precision == "int8"
+    calibration = Calibration.from_folder(calibration_folder) if int8 and calibration_folder else None
     calibration_sha256 = calibration.sha256 if calibration else _recorded_calibration(options)
     print_of_sources = fingerprint(checkpoint, options, calibration_sha256=calibration_sha256)
     if is_current(options.archive_path, print_of_sources):
         return options.archive_path
-    if options.precision == "int8" and calibration is None:
-        raise CalibrationError(
-            f"{options.name}: int8 needs pictures to calibrate with, like those it will see: --calibration DIR"
-        )
+    if int8 and calibration is None:
+        calibration = _own_calibration(checkpoint, options)
+        print_of_sources = fingerprint(checkpoint, options, calibration_sha256=calibration.sha256)
     # Imported here: torch and OpenVINO take seconds, and a current archive needs neither.
     from .checkpoint import load_checkpoint
     from .graph import export_openvino, export_torch
@@ -42,7 +45,7 @@ def build_archive(
     with disk_errors(options.archive_path), tempfile.TemporaryDirectory(prefix="archiver-") as folder:
         export = export_openvino if options.engine == "openvino" else export_torch
         programs: tuple[Path, ...] = export(loaded.network, loaded.strides, Path(folder))
-        if calibration and options.precision == "int8":
+        if calibration:
             programs = _quantize(programs[0], calibration, description, report)
         return pack(programs, description, options)
 
@@ -94,6 +97,15 @@ def _quantize(
     else:
         report(f"{description['name']}: no labels beside the calibration pictures, so what int8 costs was not measured")
     return programs
+
+
+def _own_calibration(checkpoint: Path, options: ArchiveOptions) -> Calibration:
+    """Pictures for a checkpoint that comes without any: only the embedded one's can be drawn."""
+    if checkpoint == EMBEDDED:
+        return Calibration.of_shapes()
+    raise CalibrationError(
+        f"{options.name}: int8 needs pictures to calibrate with, like those it will see: --calibration DIR"
+    )
 
 
 def _recorded_calibration(options: ArchiveOptions) -> str | None:

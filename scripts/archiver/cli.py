@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .build import build_archive
-from .calibration import Calibration
 from .errors import ArchiverError
 from .fingerprint import read_description
 from .options import ArchiveOptions
@@ -21,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         checkpoint, options = _request(arguments)
-        archive = build_archive(checkpoint, options, calibration_for(arguments.checkpoint, arguments.calibration))
+        archive = build_archive(checkpoint, options, arguments.calibration)
     except ArchiverError as error:
         print(f"archive: {error}", file=sys.stderr)
         return 1
@@ -71,13 +70,6 @@ def _request(arguments: argparse.Namespace) -> tuple[Path, ArchiveOptions]:
 def archive_name(model: str, precision: str) -> str:
     """The name an archive of `model` has where none is given: yolov5s, yolov5s-int8."""
     return model if precision == "fp32" else f"{model}-{precision}"
-
-
-def calibration_for(model: str, folder: Path | None) -> Calibration | None:
-    """The calibration in `folder`; for the embedded model its generator's pictures, where none is given."""
-    if folder is not None:
-        return Calibration.from_folder(folder)
-    return Calibration.of_shapes() if model == "shapes" else None
 
 
 def _summary(archive: Path) -> str:

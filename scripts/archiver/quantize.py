@@ -6,9 +6,10 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from detection.cores import available_cores
 from detection.description import Description
 from detection.detector import Detections, Detector, Task
-from detection.engine import OpenVINOEngine, available_cores
+from detection.engine import OpenVINOEngine
 from detection.image import MAX_PIXELS, decode_image
 from detection.letterbox import Letterbox
 from detection.options import Options

@@ -17,6 +17,7 @@ from .storage import atomic_file, failed_write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WEIGHTS_FOLDER = REPOSITORY / "weights"
+EMBEDDED = REPOSITORY / "scripts" / "shapes" / "shapes.pt"
 RELEASE_URL = "https://github.com/ultralytics/yolov5/releases/download/v7.0"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
@@ -72,7 +73,7 @@ def find_weights(name: str) -> Path:
 
 
 def _places(name: str) -> list[Path]:
-    bundled = [REPOSITORY / "scripts" / "shapes" / "shapes.pt"] if name == "shapes" else []
+    bundled = [EMBEDDED] if name == "shapes" else []
     folders = [folder for folder in os.environ.get("YOLOV5_WEIGHTS_DIR", "").split(os.pathsep) if folder]
     return bundled + [folder / f"{name}.pt" for folder in (WEIGHTS_FOLDER, *map(Path, folders))]
 

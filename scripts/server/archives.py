@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archiver.build import build_archive
-from archiver.cli import archive_name, calibration_for
+from archiver.cli import archive_name
 from archiver.errors import ChecksumMismatch, WeightsUnavailable
 from archiver.fingerprint import read_description
 from archiver.options import ArchiveOptions, Precision
@@ -63,6 +63,4 @@ def _archive(model: str, settings: Settings, precision: Precision, calibration: 
         precision=precision,
         licence=default_licence(model),
     )
-    # Of the embedded model a calibration can always be drawn, but only a build needs one.
-    pictures = calibration_for(model, calibration) if precision == "int8" else None
-    return shown(f"archiving {name}", lambda: build_archive(checkpoint, options, pictures))
+    return shown(f"archiving {name}", lambda: build_archive(checkpoint, options, calibration))

@@ -1,10 +1,10 @@
-"""Whether the service is truly ready: every model's workers READY, and a prediction that answers."""
+"""Whether every model of the service has its workers, and of what one died that does not come."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from client import Busy, Client, InvalidToken, Refused, Unreachable
@@ -47,12 +47,6 @@ def is_ready(client: Client, model: str) -> bool:
         return False  # not listening yet, no key file yet, or the model is not registered yet
     ready = [worker for worker in entry["workers"] if worker["status"] == "READY"]
     return len(ready) >= max(1, int(entry["minWorkers"]))
-
-
-def check_predictions(client: Client, models: Iterable[str], sample: bytes) -> None:
-    """One prediction of each model. Raises ServiceError of the client where one fails."""
-    for model in models:
-        client.detect(model, sample)
 
 
 def worker_death(log: Path) -> str | None:

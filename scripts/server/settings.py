@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from detection.engine import available_cores
+from detection.cores import available_cores
 
 ROOT = Path(__file__).resolve().parents[2]
 CORES_PER_WORKER = 4  # as many as a batch of model-config.yaml can use

@@ -16,7 +16,7 @@ from archiver.errors import ArchiverError
 from client import Client, ServiceError
 from server.archives import choose_archives
 from server.progress import Progress
-from server.readiness import check_predictions, wait_until_ready
+from server.readiness import wait_until_ready
 from server.sample import sample_for
 from server.settings import ROOT, Settings, SettingsError
 from server.table import detection_table
@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         return _stay(settings, server)
     except Interrupted:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough, and stopping takes a moment
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # once is enough, and stopping takes a moment
         print("\nStopping ...", file=sys.stderr)
         if server is not None:
             stop(settings, server)
@@ -87,8 +88,9 @@ def _introduce(settings: Settings, server: Server) -> None:
     progress.done()
     model = server.models[0]
     sample = sample_for(model, settings.run)
-    check_predictions(client, server.models, sample.read_bytes())
-    answer = client.detect(model, sample.read_bytes())
+    picture = sample.read_bytes()
+    answers = [client.detect(each, picture) for each in server.models]
+    answer = answers[0]
     print(f"\n{model} in {sample.name}, {1000 * answer.round_trip:.0f} ms:")
     print(detection_table(answer, most=8))
     print(f"\nReady: {', '.join(server.models)}")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from checkpoints import build_anchor_free, build_checkpoint, load_reference, sav
 from conftest import weights
 from networks import PARAMETERS, Style, build_layers, run_head, run_layers
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 STYLES = {
     "v7": (Style(), "yolov5n", (8, 16, 32)),
     "v5": (Style("v5"), "yolov5n", (8, 16, 32)),
@@ -24,15 +26,6 @@ STYLES = {
     "v7 with LeakyReLU": (Style(activation=nn.LeakyReLU), "yolov5n", (8, 16, 32)),
     "P6": (Style("p6"), "yolov5n6", (8, 16, 32, 64)),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on busy cores would make these small networks slower, not faster."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def assert_same_maps(path: Path, model_class: str = "DetectionModel") -> None:

@@ -4,7 +4,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +18,11 @@ from calibration import patchwork
 from checkpoints import build_anchor_free, build_checkpoint
 from conftest import weights
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 SIZES_NHW = [(1, 480, 640), (1, 448, 640), (2, 640, 480), (8, 64, 96), (1, 32, 32), (3, 32, 160)]
 SINGLE = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other on busy cores would make these small networks slower, not faster."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

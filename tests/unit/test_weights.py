@@ -118,7 +118,7 @@ def mirror() -> Iterator[str]:
 def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No folder or proxy of this machine takes part; waits are short."""
     monkeypatch.setattr(weights, "WEIGHTS_FOLDER", tmp_path / "weights")
-    monkeypatch.setattr(weights, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(weights, "EMBEDDED", tmp_path / "scripts" / "shapes" / "shapes.pt")
     monkeypatch.setattr(weights, "READ_SECONDS", 0.5)
     monkeypatch.setenv("NO_PROXY", "*")
     for variable in ("YOLOV5_WEIGHTS_DIR", "YOLOV5_WEIGHTS_URL"):
