@@ -35,7 +35,7 @@ class YOLOv5Handler:
         self.device = "cpu" if gpu is None else f"cuda:{gpu}"
         self.network = Description.read(folder / "model.json")
         engine = load_engine(folder, self.network.engine, self.device)
-        self.detector = Detector(engine, self.network.head(), config.get("max_pixels", MAX_PIXELS))
+        self.detector = Detector(engine, self.network.head(folder), config.get("max_pixels", MAX_PIXELS))
         defaults = replace(Options(image_size=self.network.image_size), **config.get("options", {}))
         self.contract = Contract(context.model_name, self.network.class_names, defaults)
         version = (context.manifest or {}).get("model", {}).get("modelVersion", self.network.version)

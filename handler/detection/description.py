@@ -8,6 +8,8 @@ from pathlib import Path
 
 from .head import AnchorFreeHead, AnchorHead
 
+HEAD_FILE = "head.npz"
+
 
 @dataclass(frozen=True)
 class Description:
@@ -46,10 +48,10 @@ class Description:
             weights_sha256=content["weights_sha256"],
         )
 
-    def head(self) -> AnchorHead | AnchorFreeHead:
-        """The head that decodes this network's maps."""
+    def head(self, folder: Path) -> AnchorHead | AnchorFreeHead:
+        """The head that decodes this network's maps; that of a network with anchors has weights in `folder`."""
         if self.anchors is not None:
-            return AnchorHead(self.strides, self.anchors)
+            return AnchorHead.load(folder / HEAD_FILE, self.strides, self.anchors)
         if self.reg_max is None:
             raise ValueError("model.json has neither anchors nor reg_max: the archive is damaged, build it again")
         return AnchorFreeHead(self.strides, self.reg_max)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .engine import Engine
+from .engine import MAX_BATCH, Engine, Maps
 from .head import AnchorFreeHead, AnchorHead
 from .image import decode_image
 from .letterbox import Letterbox
 from .options import Options
 from .suppression import suppress
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,25 @@ class Task:
     options: Options
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """A task whose picture is ready for the network: pixels (H, W, 3)."""
+
+    options: Options
+    letterbox: Letterbox
+    pixels: NDArray[np.uint8]
+    decode_seconds: float
+    letterbox_seconds: float
+
+
+@dataclass(frozen=True)
+class _Inferred:
+    """What the network gave for one picture: maps (1, C, rows, columns)."""
+
+    maps: Maps
+    seconds: float
+
+
 class Detector:
     """A network with its head and the steps around it."""
 
@@ -62,38 +84,82 @@ class Detector:
 
     def detect(self, tasks: Sequence[Task]) -> list[Detections | Exception]:
         """Detections of each task in order, or what went wrong with it; no task touches another's answer."""
+        if len(tasks) == 1:
+            return [_attempt(self._look, tasks[0], True)]
+        if self._engine.batches:
+            prepared = list(self._pool.map(partial(_attempt, self._prepare), tasks))
+            return list(self._pool.map(partial(_attempt, self._finish), prepared, self._infer_together(prepared)))
         # strategy: every picture walks through all steps on one thread, so while one is in the network another is
         # decoded or suppressed, and each keeps its own shape.
-        alone = len(tasks) == 1
-        if alone:
-            return [self._attempt(tasks[0], alone)]
-        return list(self._pool.map(lambda task: self._attempt(task, alone), tasks))
+        return list(self._pool.map(lambda task: _attempt(self._look, task, False), tasks))
 
     def warm_up(self, options: Options) -> None:
-        """Run every lane once, so that no client waits for what happens only the first time."""
+        """Run the network once as for a lone picture and once as for many, so that no client waits for the first."""
         size = options.image_size
         blank = Letterbox.fit((size, size), size, max(self._head.strides)).apply(np.zeros((size, size, 3), np.uint8))
-        self._engine.infer(blank, alone=True)
-        list(self._pool.map(lambda _: self._engine.infer(blank, alone=False), range(self._engine.lanes)))
-
-    def _attempt(self, task: Task, alone: bool) -> Detections | Exception:
-        try:
-            return self._look(task, alone)
-        except Exception as error:  # whatever is wrong with one picture must not fail the rest of the batch
-            return error
+        self._engine.infer(blank[None], alone=True)
+        if self._engine.batches:
+            self._engine.infer(np.stack([blank] * 4), alone=False)
+        else:
+            list(self._pool.map(lambda _: self._engine.infer(blank[None], alone=False), range(self._engine.lanes)))
 
     def _look(self, task: Task, alone: bool) -> Detections:
-        clock = [time.perf_counter()]
+        """All steps of one picture."""
+        prepared = self._prepare(task)
+        started = time.perf_counter()
+        maps = self._engine.infer(prepared.pixels[None], alone)
+        return self._finish(prepared, _Inferred(maps, time.perf_counter() - started))
+
+    def _prepare(self, task: Task) -> _Prepared:
+        started = time.perf_counter()
         image = decode_image(task.data, self._max_pixels)
-        clock.append(time.perf_counter())
+        decoded = time.perf_counter()
         letterbox = Letterbox.fit(image.shape[:2], task.options.image_size, max(self._head.strides))
         pixels = letterbox.apply(image)
-        clock.append(time.perf_counter())
-        maps = self._engine.infer(pixels, alone)
-        clock.append(time.perf_counter())
-        candidates = self._head.candidates(maps, task.options)
-        kept = suppress(candidates, task.options.iou, task.options.max_detections, task.options.agnostic)
+        return _Prepared(task.options, letterbox, pixels, decoded - started, time.perf_counter() - decoded)
+
+    def _infer_together(self, prepared: Sequence[_Prepared | Exception]) -> list[_Inferred | Exception]:
+        """The network's answers, with pictures of one shape in one call; those that failed before stay as they are."""
+        answers: dict[int, _Inferred | Exception] = {}
+        shapes: dict[tuple[int, ...], list[int]] = {}
+        for index, one in enumerate(prepared):
+            if isinstance(one, Exception):
+                answers[index] = one
+            else:
+                shapes.setdefault(one.pixels.shape, []).append(index)
+        for members in shapes.values():
+            for first in range(0, len(members), MAX_BATCH):
+                chunk = members[first : first + MAX_BATCH]
+                found = _attempt(self._infer_batch, [prepared[index] for index in chunk])
+                for row, index in enumerate(chunk):
+                    answers[index] = found if isinstance(found, Exception) else found[row]
+        return [answers[index] for index in range(len(prepared))]
+
+    def _infer_batch(self, prepared: Sequence[_Prepared]) -> list[_Inferred]:
+        """One call of the network for pictures of one shape. Each waited for all of it."""
+        started = time.perf_counter()
+        maps = self._engine.infer(np.stack([one.pixels for one in prepared]), alone=False)
+        seconds = time.perf_counter() - started
+        return [_Inferred([each[row : row + 1] for each in maps], seconds) for row in range(len(prepared))]
+
+    def _finish(self, prepared: _Prepared, inferred: _Inferred) -> Detections:
+        started = time.perf_counter()
+        options, letterbox = prepared.options, prepared.letterbox
+        candidates = self._head.candidates(inferred.maps, options)
+        kept = suppress(candidates, options.iou, options.max_detections, options.agnostic)
         boxes = letterbox.invert(kept.boxes)
-        clock.append(time.perf_counter())
-        steps = [after - before for before, after in pairwise(clock)]
-        return Detections(image.shape[:2], boxes, kept.confidences, kept.class_ids, Timings(*steps))
+        timings = Timings(
+            prepared.decode_seconds, prepared.letterbox_seconds, inferred.seconds, time.perf_counter() - started
+        )
+        return Detections(letterbox.image_hw, boxes, kept.confidences, kept.class_ids, timings)
+
+
+def _attempt(step: Callable[..., T], *arguments: object) -> T | Exception:
+    """What a step returns, or what went wrong in it or before it, so that one picture never fails the rest."""
+    for argument in arguments:
+        if isinstance(argument, Exception):
+            return argument
+    try:
+        return step(*arguments)
+    except Exception as error:
+        return error

@@ -13,17 +13,24 @@ from numpy.typing import NDArray
 from .cores import available_cores
 
 Pixels = NDArray[np.uint8]
-RawMaps = Sequence[NDArray[np.float32]]
+Maps = Sequence[NDArray[np.float32]]
+
+MAX_BATCH = 64  # as many as a torch program takes
 
 
 class Engine(Protocol):
-    """Runs one network. `lanes` is how many threads may usefully call `infer` at once."""
+    """Runs one network.
+
+    `lanes` is how many threads may usefully prepare and finish pictures. `batches` says whether they call `infer` for
+    themselves, each with one picture, or whether pictures of one shape should come together in one call.
+    """
 
     name: str
     lanes: int
+    batches: bool
 
-    def infer(self, pixels: Pixels, alone: bool) -> RawMaps:
-        """The raw head maps, one (1, C, rows, columns) per stride, of letterboxed RGB pixels (H, W, 3).
+    def infer(self, pixels: Pixels, alone: bool) -> Maps:
+        """The network's maps, each (N, C, rows, columns), of letterboxed RGB pixels (N, H, W, 3).
 
         `alone` says that no other thread calls at the same time, so that all cores may serve this call. The maps
         are valid until the same thread calls again.
@@ -35,6 +42,7 @@ class OpenVINOEngine:
     """The network as OpenVINO IR on the CPU."""
 
     name = "openvino"
+    batches = False
 
     def __init__(self, model: Path, threads: int, cache: Path | None = None) -> None:
         import openvino
@@ -53,14 +61,14 @@ class OpenVINOEngine:
             self._beside = core.compile_model(network, "CPU", {**common, "NUM_STREAMS": threads})
         self._requests = threading.local()
 
-    def infer(self, pixels: Pixels, alone: bool) -> RawMaps:
+    def infer(self, pixels: Pixels, alone: bool) -> Maps:
         """See Engine."""
         kind = "alone" if alone else "beside"
         request = getattr(self._requests, kind, None)
         if request is None:
             request = (self._alone if alone else self._beside).create_infer_request()
             setattr(self._requests, kind, request)
-        outputs = request.infer({0: pixels[None]}, share_inputs=True, share_outputs=True)
+        outputs = request.infer({0: pixels}, share_inputs=True, share_outputs=True)
         return [outputs[index] for index in range(len(outputs))]
 
 
@@ -68,11 +76,12 @@ class TorchEngine:
     """The network as a torch program, on CUDA in half precision or on the CPU in single."""
 
     name = "torch"
-    lanes = 1
+    batches = True
 
     def __init__(self, model: Path, device: str, threads: int) -> None:
         import torch
 
+        self.lanes = threads
         self._torch = torch
         self._device = torch.device(device)
         self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
@@ -82,11 +91,12 @@ class TorchEngine:
         program = torch.export.load(model).module(check_guards=False)
         self._module = program.to(self._device, self._dtype)
 
-    def infer(self, pixels: Pixels, alone: bool) -> RawMaps:  # noqa: ARG002 - one lane: always alone
+    def infer(self, pixels: Pixels, alone: bool) -> Maps:  # noqa: ARG002 - all of the device in any case
         """See Engine."""
         torch = self._torch
         with torch.inference_mode():
-            batch = torch.from_numpy(pixels).to(self._device).permute(2, 0, 1)[None].to(self._dtype) / 255
+            # Bytes travel to the device, a quarter of what floats would be.
+            batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).to(self._dtype) / 255
             maps = self._module(batch.contiguous())
         return [raw.float().cpu().numpy() for raw in maps]
 

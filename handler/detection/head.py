@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,40 +15,56 @@ from .suppression import Candidates
 
 Floats = NDArray[np.float32]
 
-# The comparison of logits lets this much more pass, so that rounding loses nothing; the exact test comes after.
-MARGIN = 1e-6
+# The comparison of logits lets this much more pass, in logits, so that no rounding of an engine loses anything; the
+# exact test of confidence comes after it.
+MARGIN = 0.01
 
 
 @dataclass(frozen=True)
 class AnchorHead:
     """YOLOv5's own head: per cell and anchor a box, an objectness and a score per class.
 
-    `anchors` are (width, height) in input pixels, one tuple of them per stride.
+    Per stride: `anchors`, (width, height) in input pixels; `weights` (anchors, 5 + classes, channels) and `biases`
+    (anchors, 5 + classes) of the head's convolution, which is 1 x 1.
     """
 
     strides: tuple[int, ...]
     anchors: tuple[tuple[tuple[float, float], ...], ...]
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+
+    @classmethod
+    def load(
+        cls, path: Path, strides: tuple[int, ...], anchors: tuple[tuple[tuple[float, float], ...], ...]
+    ) -> AnchorHead:
+        """The head whose weights stand in the .npz file `path`."""
+        with np.load(path, allow_pickle=False) as arrays:
+            weights, biases = (
+                tuple(arrays[f"{kind}{index}"] for index in range(len(strides))) for kind in ("weight", "bias")
+            )
+        return cls(strides, anchors, weights, biases)
 
     def candidates(self, maps: Sequence[Floats], options: Options) -> Candidates:
         """Candidates above the confidence threshold.
 
-        `maps`: per stride (1, anchors * (5 + classes), rows, columns), before the sigmoid. Decoding is that of
-        YOLOv5 v6: xy = (2 s - 0.5 + cell) * stride, wh = (2 s)^2 * anchor, s the sigmoid.
+        `maps`: for each stride the objectness (1, anchors, rows, columns), before the sigmoid, and the features
+        (1, channels, rows, columns). Decoding is that of YOLOv5 v6: xy = (2 s - 0.5 + cell) * stride,
+        wh = (2 s)^2 * anchor, s the sigmoid.
         """
         # strategy: confidence = objectness * class score <= objectness, and the sigmoid is monotonic. So one
-        # comparison of raw objectness leaves the few hundred rows that are worth a sigmoid.
+        # comparison of raw objectness leaves the few hundred cells that are worth the head's convolution at all.
         threshold = _logit(options.confidence)
         boxes, scores = [], []
-        for stride, anchors, raw in zip(self.strides, self.anchors, maps, strict=True):
-            rows, columns = raw.shape[2:]
-            grid = raw.reshape(len(anchors), -1, rows, columns)
-            anchor, y, x = np.nonzero(grid[:, 4] > threshold)
-            passed = _sigmoid(grid[anchor, :, y, x])
-            cell = np.stack((x, y), axis=1).astype(np.float32) - np.float32(0.5)
-            centre = (passed[:, 0:2] * 2 + cell) * np.float32(stride)
-            size = (passed[:, 2:4] * 2) ** 2 * np.array(anchors, np.float32)[anchor]
-            boxes.append(np.concatenate((centre - size / 2, centre + size / 2), axis=1))
-            scores.append(passed[:, 5:] * passed[:, 4:5])
+        levels = zip(self.strides, self.anchors, self.weights, self.biases, maps[0::2], maps[1::2], strict=True)
+        for stride, anchors, weights, biases, objectness, features in levels:
+            for index, size in enumerate(anchors):
+                y, x = np.nonzero(objectness[0, index] > threshold)
+                passed = _sigmoid(features[0][:, y, x].T @ weights[index].T + biases[index])
+                cell = np.stack((x, y), axis=1).astype(np.float32) - np.float32(0.5)
+                centre = (passed[:, 0:2] * 2 + cell) * np.float32(stride)
+                half = (passed[:, 2:4] * 2) ** 2 * np.array(size, np.float32) / 2
+                boxes.append(np.concatenate((centre - half, centre + half), axis=1))
+                scores.append(passed[:, 5:] * passed[:, 4:5])
         return _choose(np.concatenate(boxes), np.concatenate(scores), options)
 
 
@@ -102,10 +119,10 @@ def _choose(boxes: Floats, scores: Floats, options: Options) -> Candidates:
 
 def _logit(confidence: float) -> np.float32:
     """The logit of a confidence, a little lowered."""
-    probability = confidence - MARGIN
-    if probability <= 0:
+    if confidence <= 0:
         return np.float32(-np.inf)
-    return np.float32(math.log(probability / (1 - probability)))
+    probability = min(confidence, 1 - 1e-7)
+    return np.float32(math.log(probability / (1 - probability)) - MARGIN)
 
 
 def _sigmoid(values: Floats) -> Floats:

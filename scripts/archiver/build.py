@@ -1,5 +1,6 @@
 """From a checkpoint to its archive in the model store, doing nothing if the archive is current."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -38,16 +39,22 @@ def build_archive(
         print_of_sources = fingerprint(checkpoint, options, calibration_sha256=calibration.sha256)
     # Imported here: torch and OpenVINO take seconds, and a current archive needs neither.
     from .checkpoint import load_checkpoint
+    from .cut import cut
     from .graph import export_openvino, export_torch
 
     loaded = load_checkpoint(checkpoint)
     description = describe(loaded, options, print_of_sources)
     with disk_errors(options.archive_path), tempfile.TemporaryDirectory(prefix="archiver-") as folder:
-        export = export_openvino if options.engine == "openvino" else export_torch
-        programs: tuple[Path, ...] = export(loaded.network, loaded.strides, Path(folder))
+        parts = cut(loaded.network, loaded.anchors)
+        head = parts.save(Path(folder))
+        programs: tuple[Path, ...]
+        if options.engine == "openvino":
+            programs = export_openvino(parts.network, parts.outputs, loaded.strides, Path(folder))
+        else:
+            programs = export_torch(parts.network, loaded.strides, Path(folder))
         if calibration:
-            programs = _quantize(programs[0], calibration, description, report)
-        return pack(programs, description, options)
+            programs = _quantize(programs[0], head, calibration, description, report)
+        return pack([*programs, *head], description, options)
 
 
 def describe(checkpoint: "Checkpoint", options: ArchiveOptions, print_of_sources: str) -> dict[str, Any]:
@@ -72,7 +79,11 @@ def describe(checkpoint: "Checkpoint", options: ArchiveOptions, print_of_sources
 
 
 def _quantize(
-    program: Path, calibration: Calibration, description: dict[str, Any], report: Callable[[str], None]
+    program: Path,
+    head: tuple[Path, ...],
+    calibration: Calibration,
+    description: dict[str, Any],
+    report: Callable[[str], None],
 ) -> tuple[Path, ...]:
     """The int8 program; what it was calibrated with goes into the description."""
     from detection.description import Description
@@ -87,6 +98,8 @@ def _quantize(
         "preset": PRESET,
     }
     programs = quantize(program, calibration, description["image_size"], max(description["strides"]), folder)
+    for file in head:
+        shutil.copyfile(file, folder / file.name)
     written = write_description(description, folder / DESCRIPTION_FILE)
     before, after = (measure(each, Description.read(written), calibration) for each in (program, programs[0]))
     if before and after:

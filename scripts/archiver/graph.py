@@ -18,8 +18,10 @@ MAX_SIDE = 2048
 """Largest height and width that a torch program takes."""
 
 
-def export_openvino(network: torch.nn.Module, strides: Sequence[int], folder: Path) -> tuple[Path, Path]:
-    """Write model.xml and model.bin: uint8 (N, H, W, 3) RGB -> "map0", "map1", ..., float32 NCHW, in stride order."""
+def export_openvino(
+    network: torch.nn.Module, outputs: Sequence[str], strides: Sequence[int], folder: Path
+) -> tuple[Path, Path]:
+    """Write model.xml and model.bin: uint8 (N, H, W, 3) RGB -> float32 NCHW maps, called `outputs`."""
     os.environ.setdefault("OPENVINO_TELEMETRY", "NO")
     import openvino
     from openvino.frontend import OpConversionFailure
@@ -29,25 +31,25 @@ def export_openvino(network: torch.nn.Module, strides: Sequence[int], folder: Pa
         # strategy: the PyTorch frontend keeps SiLU whole, as Swish, and the CPU plugin fuses that into convolutions.
         model = openvino.convert_model(network, example_input=torch.zeros(1, 3, side, side), input=[-1, 3, -1, -1])
         model = _with_uint8_input(model)
-        return save_program(model, folder)
+        return save_program(model, outputs, folder)
     except (RuntimeError, OpConversionFailure) as error:
         _raise_if_full(network, folder)
         reason = " ".join(str(error).split())[-200:]
         raise ExportError(f"OpenVINO could not take the network: {reason}") from error
 
 
-def save_program(model: Any, folder: Path) -> tuple[Path, Path]:
+def save_program(model: Any, outputs: Sequence[str], folder: Path) -> tuple[Path, Path]:
     """Write an OpenVINO model as model.xml and model.bin, the same bytes whatever was built before it."""
     import openvino
 
-    _rename(model)
+    _rename(model, outputs)
     program = folder / "model.xml"
     openvino.save_model(model, program, compress_to_fp16=False)
     return program, program.with_suffix(".bin")
 
 
 def export_torch(network: torch.nn.Module, strides: Sequence[int], folder: Path) -> tuple[Path]:
-    """Write model.pt2: float images (N, 3, H, W) RGB in 0..1 -> a tuple of raw maps NCHW, in stride order.
+    """Write model.pt2: float images (N, 3, H, W) RGB in 0..1 -> a tuple of maps NCHW.
 
     Load it with `torch.export.load(path).module(check_guards=False)`: the guards that torch infers refuse images one
     stride high or wide, though the program computes them correctly.
@@ -86,7 +88,7 @@ def _with_uint8_input(model: Any) -> Any:
     return wrapped.build()
 
 
-def _rename(model: Any) -> None:
+def _rename(model: Any, outputs: Sequence[str]) -> None:
     """Give nodes names that count from 0: OpenVINO's own count on through the life of a process."""
     model.set_friendly_name("network")
     for index, node in enumerate(model.get_ordered_ops()):
@@ -94,8 +96,8 @@ def _rename(model: Any) -> None:
         for output in node.outputs():
             output.get_tensor().set_names(set())
     model.input().get_tensor().set_names({"image"})
-    for index, output in enumerate(model.outputs):
-        output.get_tensor().set_names({f"map{index}"})
+    for name, output in zip(outputs, model.outputs, strict=True):
+        output.get_tensor().set_names({name})
 
 
 def _raise_if_full(network: torch.nn.Module, folder: Path) -> None:

@@ -187,6 +187,9 @@ def _launch(settings: Settings, archives: Mapping[str, Path], temporary: str) ->
         "TMPDIR": temporary,
         "TEMP": temporary,
         "PYTHONUNBUFFERED": "1",
+        # The engines have threads of their own, as many as there are cores; these would only get in their way.
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "ts.model_server", "--start", "--ncs", "--ts-config", str(_configure(settings))]
     command += ["--model-store", str(settings.model_store), "--log-config", str(ROOT / "scripts/server/log4j2.xml")]

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from archiver.checkpoint import Checkpoint, load_checkpoint
+from archiver.cut import Cut, cut
 from archiver.errors import ExportError
 from archiver.graph import export_openvino, export_torch
 from calibration import patchwork
@@ -20,7 +21,9 @@ from conftest import weights
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+STRIDES = (8, 16, 32)
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ROOT / "scripts"
 SIZES_NHW = [(1, 480, 640), (1, 448, 640), (2, 640, 480), (8, 64, 96), (1, 32, 32), (3, 32, 160)]
 SINGLE = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
 
@@ -36,13 +39,18 @@ def loaded(checkpoint: Path) -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def openvino_files(loaded: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return export_openvino(loaded.network, loaded.strides, tmp_path_factory.mktemp("openvino"))
+def parts(loaded: Checkpoint) -> Cut:
+    return cut(loaded.network, loaded.anchors)
 
 
 @pytest.fixture(scope="module")
-def torch_files(loaded: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path]:
-    return export_torch(loaded.network, loaded.strides, tmp_path_factory.mktemp("torch"))
+def openvino_files(parts: Cut, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return export_openvino(parts.network, parts.outputs, STRIDES, tmp_path_factory.mktemp("openvino"))
+
+
+@pytest.fixture(scope="module")
+def torch_files(parts: Cut, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path]:
+    return export_torch(parts.network, STRIDES, tmp_path_factory.mktemp("torch"))
 
 
 def pixels_of(batch: int, height: int, width: int) -> np.ndarray:
@@ -50,32 +58,34 @@ def pixels_of(batch: int, height: int, width: int) -> np.ndarray:
     return (image * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def assert_same_maps(program: Path, network: torch.nn.Module) -> None:
+def assert_same_maps(program: Path, parts: Cut) -> None:
     """The OpenVINO program, given bytes, puts out what the torch network does, given floats."""
     compiled = openvino.Core().compile_model(program, "CPU", SINGLE)
     for size in SIZES_NHW:
         pixels = pixels_of(*size)
         with torch.inference_mode():
-            expected = network(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
+            expected = parts.network(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
         found = compiled(pixels)
         assert len(found) == len(expected)
-        for index, one in enumerate(expected):
-            np.testing.assert_allclose(found[f"map{index}"], one.numpy(), atol=1e-3, rtol=0)
+        for name, one in zip(parts.outputs, expected, strict=True):
+            np.testing.assert_allclose(found[name], one.numpy(), atol=1e-3, rtol=0)
 
 
-def test_openvino_program_agrees_with_the_network(openvino_files: tuple[Path, Path], loaded: Checkpoint) -> None:
-    assert_same_maps(openvino_files[0], loaded.network)
+def test_openvino_program_agrees_with_the_network(openvino_files: tuple[Path, Path], parts: Cut) -> None:
+    assert_same_maps(openvino_files[0], parts)
 
 
 def test_openvino_program_of_an_anchor_free_network_agrees(tmp_path: Path) -> None:
     loaded = load_checkpoint(build_anchor_free(tmp_path / "nu.pt", ["cat", "dog"]))
-    assert_same_maps(export_openvino(loaded.network, loaded.strides, tmp_path)[0], loaded.network)
+    parts = cut(loaded.network, loaded.anchors)
+    assert_same_maps(export_openvino(parts.network, parts.outputs, STRIDES, tmp_path)[0], parts)
 
 
 @pytest.mark.parametrize("name", ["yolov5n", "waste-2class"])
 def test_openvino_program_of_a_real_checkpoint_agrees(name: str, tmp_path: Path) -> None:
     loaded = load_checkpoint(weights(name))
-    assert_same_maps(export_openvino(loaded.network, loaded.strides, tmp_path)[0], loaded.network)
+    parts = cut(loaded.network, loaded.anchors)
+    assert_same_maps(export_openvino(parts.network, parts.outputs, STRIDES, tmp_path)[0], parts)
 
 
 def test_openvino_program_has_the_promised_inputs_and_outputs(openvino_files: tuple[Path, Path]) -> None:
@@ -83,7 +93,9 @@ def test_openvino_program_has_the_promised_inputs_and_outputs(openvino_files: tu
     assert [(str(one.element_type), str(one.partial_shape)) for one in model.inputs] == [
         ("<Type: 'uint8_t'>", "[?,?,?,3]")
     ]
-    assert [one.get_any_name() for one in model.outputs] == ["map0", "map1", "map2"]
+    assert [one.get_any_name() for one in model.outputs] == [
+        f"{kind}{index}" for index in range(3) for kind in ("objectness", "features")
+    ]
     assert {str(one.element_type) for one in model.outputs} == {"<Type: 'float32'>"}
 
 
@@ -93,19 +105,19 @@ def test_silu_stays_whole(openvino_files: tuple[Path, Path]) -> None:
     assert "Sigmoid" not in kinds
 
 
-def test_torch_program_agrees_with_the_network(torch_files: tuple[Path], loaded: Checkpoint) -> None:
+def test_torch_program_agrees_with_the_network(torch_files: tuple[Path], parts: Cut) -> None:
     module = torch.export.load(torch_files[0]).module(check_guards=False)
     with torch.inference_mode():
         for batch, height, width in SIZES_NHW:
             image = patchwork(batch, max(height, width))[:, :, :height, :width]
-            expected = loaded.network(image)
+            expected = parts.network(image)
             found = module(image)
             assert isinstance(found, tuple)
             for one, wanted in zip(found, expected, strict=True):
                 torch.testing.assert_close(one, wanted, atol=1e-4, rtol=0)
 
 
-def test_torch_program_converts_to_half_precision(torch_files: tuple[Path], loaded: Checkpoint) -> None:
+def test_torch_program_converts_to_half_precision(torch_files: tuple[Path]) -> None:
     module = torch.export.load(torch_files[0]).module(check_guards=False).to(torch.bfloat16)
     with torch.inference_mode():
         found = module(torch.rand(1, 3, 64, 96).bfloat16())
@@ -120,28 +132,32 @@ def test_torch_program_loads_without_ultralytics_and_torchvision(torch_files: tu
         "print([tuple(one.shape) for one in module(torch.zeros(1, 3, 32, 32))])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[(1, 21, 4, 4), (1, 21, 2, 2), (1, 21, 1, 1)]"
+    assert done.stdout.strip() == (
+        "[(1, 3, 4, 4), (1, 64, 4, 4), (1, 3, 2, 2), (1, 128, 2, 2), (1, 3, 1, 1), (1, 256, 1, 1)]"
+    )
 
 
 def test_programs_are_the_same_bytes_in_another_process_and_in_this_one(
     checkpoint: Path,
-    loaded: Checkpoint,
+    parts: Cut,
     openvino_files: tuple[Path, Path],
     torch_files: tuple[Path],
     tmp_path: Path,
 ) -> None:
     again = tmp_path / "again"
     again.mkdir()
-    assert hashes(export_openvino(loaded.network, loaded.strides, again)) == hashes(openvino_files)
+    assert hashes(export_openvino(parts.network, parts.outputs, STRIDES, again)) == hashes(openvino_files)
     code = (
         "from pathlib import Path\n"
         "from archiver.checkpoint import load_checkpoint\n"
+        "from archiver.cut import cut\n"
         "from archiver.graph import export_openvino, export_torch\n"
         f"loaded, folder = load_checkpoint(Path({str(checkpoint)!r})), Path({str(tmp_path)!r})\n"
-        "export_torch(loaded.network, loaded.strides, folder)\n"
-        "export_openvino(loaded.network, loaded.strides, folder)\n"
+        "parts = cut(loaded.network, loaded.anchors)\n"
+        "export_torch(parts.network, loaded.strides, folder)\n"
+        "export_openvino(parts.network, parts.outputs, loaded.strides, folder)\n"
     )
-    environment = {**os.environ, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "handler"), "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, env=environment, check=True, capture_output=True)
     files = openvino_files + torch_files
     assert hashes(tuple(tmp_path / path.name for path in files)) == hashes(files)
@@ -160,10 +176,10 @@ def test_full_disk_is_an_os_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(openvino, "save_model", full)
     with pytest.raises(ExportError, match="iostream"):
-        export_openvino(torch.nn.Conv2d(3, 8, 1), (8,), tmp_path)
+        export_openvino(torch.nn.Conv2d(3, 8, 1), ["map0"], (8,), tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0}))
     with pytest.raises(OSError, match="No space left"):
-        export_openvino(torch.nn.Conv2d(3, 8, 1), (8,), tmp_path)
+        export_openvino(torch.nn.Conv2d(3, 8, 1), ["map0"], (8,), tmp_path)
 
 
 def test_network_that_openvino_does_not_know_is_an_export_error(tmp_path: Path) -> None:
@@ -172,7 +188,7 @@ def test_network_that_openvino_does_not_know_is_an_export_error(tmp_path: Path) 
             return torch.special.bessel_j0(x)  # type: ignore[no-any-return]
 
     with pytest.raises(ExportError, match="OpenVINO could not take the network"):
-        export_openvino(Strange(), (8, 16, 32), tmp_path)
+        export_openvino(Strange(), ["map0"], STRIDES, tmp_path)
 
 
 def hashes(paths: tuple[Path, ...]) -> dict[str, str]:

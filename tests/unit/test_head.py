@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,6 +23,30 @@ def maps(seed: int, channels: int, shift: float = 0.0) -> list[NDArray[np.float3
     return [(generator.normal(size=shape) * 2 + shift).astype(np.float32) for shape in shapes]
 
 
+@dataclass(frozen=True)
+class AnchorCase:
+    """A head with random weights, the maps that it takes, and the raw maps of the whole convolution."""
+
+    head: AnchorHead
+    maps: list[NDArray[np.float32]]
+    raw: list[NDArray[np.float32]]
+
+
+def anchor_case(seed: int, channels: int = 7, gain: float = 1.0, shift: float = 0.0) -> AnchorCase:
+    generator = np.random.default_rng(seed)
+    weights, biases, given, raw = [], [], [], []
+    for rows, columns in ((4, 6), (2, 3)):
+        weight = (gain * generator.normal(size=(2, 5 + CLASSES, channels))).astype(np.float32)
+        bias = (generator.normal(size=(2, 5 + CLASSES)) + shift).astype(np.float32)
+        features = generator.normal(size=(1, channels, rows, columns)).astype(np.float32)
+        whole = np.einsum("avc,ncyx->navyx", weight, features, dtype=np.float32) + bias[None, :, :, None, None]
+        weights.append(weight)
+        biases.append(bias)
+        given += [whole[:, :, 4], features]
+        raw.append(whole.reshape(1, -1, rows, columns))
+    return AnchorCase(AnchorHead(STRIDES, ANCHORS, tuple(weights), tuple(biases)), given, raw)
+
+
 def assert_same(found: Candidates, expected: list[Row]) -> None:
     assert len(found.boxes) == len(expected)
     order, wanted = np.argsort(-found.confidences), sorted(expected, key=lambda row: -row[1])
@@ -32,9 +58,9 @@ def assert_same(found: Candidates, expected: list[Row]) -> None:
 @pytest.mark.parametrize("multi_label", [False, True])
 @pytest.mark.parametrize("confidence", [0.0, 0.001, 0.25, 0.6, 0.999, 1.0])
 def test_anchor_head_agrees_with_the_plain_reference(confidence: float, multi_label: bool) -> None:
-    raw = maps(1, 2 * (5 + CLASSES))
-    found = AnchorHead(STRIDES, ANCHORS).candidates(raw, Options(confidence=confidence, multi_label=multi_label))
-    assert_same(found, anchor_rows(raw, STRIDES, ANCHORS, confidence, multi_label))
+    case = anchor_case(1)
+    found = case.head.candidates(case.maps, Options(confidence=confidence, multi_label=multi_label))
+    assert_same(found, anchor_rows(case.raw, STRIDES, ANCHORS, confidence, multi_label))
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
@@ -46,24 +72,23 @@ def test_anchor_free_head_agrees_with_the_plain_reference(confidence: float, mul
 
 
 def test_nothing_passes_where_nothing_is_there() -> None:
-    found = AnchorHead(STRIDES, ANCHORS).candidates(maps(3, 2 * (5 + CLASSES), shift=-40), Options())
+    case = anchor_case(3, shift=-40)
+    found = case.head.candidates(case.maps, Options())
     assert found.boxes.shape == (0, 4)
     assert found.confidences.shape == found.class_ids.shape == (0,)
 
 
 def test_extreme_logits_are_no_overflow() -> None:
     with np.errstate(all="raise", under="ignore"):
-        found = AnchorHead(STRIDES, ANCHORS).candidates(
-            [np.sign(raw) * np.float32(500) for raw in maps(4, 2 * (5 + CLASSES))], Options(confidence=0.0)
-        )
+        case = anchor_case(4, gain=500)
+        found = case.head.candidates(case.maps, Options(confidence=0.0))
     assert np.isfinite(found.boxes).all()
 
 
 def test_only_the_classes_asked_for_are_answered() -> None:
-    raw = maps(5, 2 * (5 + CLASSES))
-    head = AnchorHead(STRIDES, ANCHORS)
-    every = head.candidates(raw, Options(confidence=0.01))
-    some = head.candidates(raw, Options(confidence=0.01, classes=(0, 2)))
+    case = anchor_case(5)
+    every = case.head.candidates(case.maps, Options(confidence=0.01))
+    some = case.head.candidates(case.maps, Options(confidence=0.01, classes=(0, 2)))
     # A box whose best class is not asked for is gone; it does not come back under its second-best class.
     assert some.class_ids.tolist() == [class_id for class_id in every.class_ids.tolist() if class_id != 1]
 
@@ -71,10 +96,14 @@ def test_only_the_classes_asked_for_are_answered() -> None:
 @pytest.mark.parametrize("confidence", [0.05, 0.25, 0.5, 0.9, 0.99999])
 def test_a_confidence_just_above_the_threshold_is_kept_and_an_equal_one_is_not(confidence: float) -> None:
     threshold = np.float32(confidence)
-    raw = np.full((1, 6, 1, 40), -30, np.float32)  # one anchor, one class, forty cells around the threshold
-    raw[0, 5] = 40.0  # class score exactly 1
     centre = np.float32(np.log(confidence / (1 - confidence)))
-    raw[0, 4, 0] = centre + (np.arange(40, dtype=np.float32) - 20) * np.spacing(centre)
-    found = AnchorHead((8,), (((10.0, 10.0),),)).candidates([raw], Options(confidence=confidence))
-    objectness = np.float32(1) / (np.float32(1) + np.exp(-raw[0, 4, 0]))
-    assert len(found.boxes) == int((objectness > threshold).sum())
+    logits = centre + (np.arange(40, dtype=np.float32) - 20) * np.spacing(centre)  # forty cells around the threshold
+    # One anchor, one class, one feature, which is the logit of objectness; the class score is exactly 1.
+    weights, biases = np.zeros((1, 6, 1), np.float32), np.zeros((1, 6), np.float32)
+    weights[0, 4], biases[0, 5] = 1, 40
+    head = AnchorHead((8,), (((10.0, 10.0),),), (weights,), (biases,))
+    # An engine's own rounding of the map that is compared must not decide.
+    objectness = (logits - np.float32(0.003)).reshape(1, 1, 1, 40)
+    found = head.candidates([objectness, logits.reshape(1, 1, 1, 40)], Options(confidence=confidence))
+    exact = np.float32(1) / (np.float32(1) + np.exp(-logits))
+    assert len(found.boxes) == int((exact > threshold).sum())
