@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -30,11 +31,12 @@ class YOLOv5Handler:
         """Load the archive that TorchServe unpacked, and run it once so that no client waits for the first time."""
         _quieten()
         folder = Path(context.system_properties["model_dir"])
-        config = (context.model_yaml_config or {}).get("detection", {})
+        settings = context.model_yaml_config or {}
+        config = settings.get("detection", {})
         gpu = context.system_properties.get("gpu_id")
         self.device = "cpu" if gpu is None else f"cuda:{gpu}"
         self.network = Description.read(folder / "model.json")
-        engine = load_engine(folder, self.network.engine, self.device)
+        engine = load_engine(folder, self.network.engine, self.device, settings.get("batchSize", 1))
         self.detector = Detector(engine, self.network.head(folder), config.get("max_pixels", MAX_PIXELS))
         defaults = replace(Options(image_size=self.network.image_size), **config.get("options", {}))
         self.contract = Contract(context.model_name, self.network.class_names, defaults)
@@ -50,7 +52,7 @@ class YOLOv5Handler:
         for index, (row, entry) in enumerate(zip(data, parsed, strict=True)):
             # Management's describe comes with this header and no body; a client may send it with a picture.
             if not row and context.get_request_header(index, "describe") == "True":
-                answers.append(self.describe_handle())
+                answers.append(json.dumps(self.describe_handle()))
                 continue
             response = self._respond(entry, found)
             context.set_response_status(response.status, response.reason, index)

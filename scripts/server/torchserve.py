@@ -65,7 +65,7 @@ def require_startable(settings: Settings) -> None:
             f"the service already runs (process {running.pid}, models {', '.join(running.models)}); "
             "`scripts/down` stops it"
         )
-    _require_free_ports(settings)
+    _requirefree_ports(settings)
 
 
 def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
@@ -152,7 +152,7 @@ def _stopping(settings: Settings) -> Path:
     return settings.run / "stopping"
 
 
-def _require_free_ports(settings: Settings) -> None:
+def _requirefree_ports(settings: Settings) -> None:
     for name in ("inference_port", "management_port", "metrics_port"):
         port = getattr(settings, name)
         with socket.socket() as probe:
@@ -187,6 +187,7 @@ def _launch(settings: Settings, archives: Mapping[str, Path], temporary: str) ->
         "TMPDIR": temporary,
         "TEMP": temporary,
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT / "scripts/server/worker"),  # see sitecustomize.py there
         # The engines have threads of their own, as many as there are cores; these would only get in their way.
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
@@ -209,8 +210,8 @@ def _configure(settings: Settings) -> Path:
         "management_address": settings.management_url,
         "metrics_address": settings.metrics_url,
         # Nothing of ours speaks gRPC, and TorchServe cannot be told to leave it out: any free port will do.
-        "grpc_inference_port": _free_port(),
-        "grpc_management_port": _free_port(),
+        "grpc_inference_port": free_port(),
+        "grpc_management_port": free_port(),
         "default_workers_per_model": settings.workers_per_model,
         "model_store": settings.model_store,
         "allowed_urls": f"file://{settings.model_store}/.*",
@@ -221,7 +222,8 @@ def _configure(settings: Settings) -> Path:
     return path
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
