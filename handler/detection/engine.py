@@ -39,26 +39,25 @@ class Engine(Protocol):
 
 
 class OpenVINOEngine:
-    """The network as OpenVINO IR on the CPU."""
+    """The network as OpenVINO IR on the CPU, on at most `threads` cores and for at most `lanes` pictures at once."""
 
     name = "openvino"
     batches = False
 
-    def __init__(self, model: Path, threads: int, cache: Path | None = None) -> None:
+    def __init__(self, model: Path, threads: int, lanes: int) -> None:
         import openvino
 
         core = openvino.Core()
-        if cache is not None:
-            core.set_property({"CACHE_DIR": str(cache)})
         # CPUs with AMX would otherwise compute fp32 networks in bf16.
         common = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
         network = core.read_model(model)
-        self.lanes = threads
+        self.lanes = min(threads, lanes)
         # strategy: a lone picture gets all cores, the pictures of a batch get one core each.
         self._alone = core.compile_model(network, "CPU", {**common, "NUM_STREAMS": 1})
         self._beside = self._alone
-        if threads > 1:
-            self._beside = core.compile_model(network, "CPU", {**common, "NUM_STREAMS": threads})
+        if self.lanes > 1:
+            beside = {"NUM_STREAMS": self.lanes, "INFERENCE_NUM_THREADS": self.lanes}
+            self._beside = core.compile_model(network, "CPU", {**common, **beside})
         self._requests = threading.local()
 
     def infer(self, pixels: Pixels, alone: bool) -> Maps:
@@ -101,11 +100,11 @@ class TorchEngine:
         return [raw.float().cpu().numpy() for raw in maps]
 
 
-def load_engine(folder: Path, engine: str, device: str, cache: Path | None = None) -> Engine:
-    """The engine `engine` for the network in the unpacked archive `folder`."""
+def load_engine(folder: Path, engine: str, device: str, batch_size: int) -> Engine:
+    """The engine `engine` for the network in the unpacked archive `folder`, on all cores that are ours."""
     threads = available_cores()
     if engine == "openvino":
-        return OpenVINOEngine(folder / "model.xml", threads, cache)
+        return OpenVINOEngine(folder / "model.xml", threads, batch_size)
     if engine == "torch":
         return TorchEngine(folder / "model.pt2", device, threads)
     raise ValueError(f"model.json asks for the engine {engine!r}; expected 'openvino' or 'torch'")

@@ -73,7 +73,9 @@ def measure(program: Path, description: Description, calibration: Calibration) -
     labelled = [(data, path) for data, path in zip(calibration.pictures, calibration.labels, strict=True) if path]
     if not labelled:
         return None
-    detector = Detector(OpenVINOEngine(program, available_cores()), description.head(program.parent), MAX_PIXELS)
+    detector = Detector(
+        OpenVINOEngine(program, available_cores(), lanes=1), description.head(program.parent), MAX_PIXELS
+    )
     options = replace(
         Options(), confidence=0.001, iou=0.6, max_detections=300, multi_label=True, image_size=description.image_size
     )

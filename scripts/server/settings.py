@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from detection.cores import available_cores
 
 ROOT = Path(__file__).resolve().parents[2]
-CORES_PER_WORKER = 4  # as many as a batch of model-config.yaml can use
+BATCH_SIZE = 4  # of model-config.yaml: a worker can use as many cores
 
 
 class SettingsError(Exception):
@@ -39,7 +40,7 @@ class Settings:
             raise SettingsError(f"INFERENCE_PORT, MANAGEMENT_PORT and METRICS_PORT are {ports}; expected three ports")
         run = Path(os.environ.get("RUN_DIR", ROOT / ".run")).resolve()
         store = Path(os.environ.get("MODEL_STORE", ROOT / "model_store")).resolve()
-        workers = _number("WORKERS_PER_MODEL", max(1, available_cores() // CORES_PER_WORKER), "a number of workers", 64)
+        workers = _number("WORKERS_PER_MODEL", default_workers(available_cores()), "a number of workers", 64)
         return cls(ports[0], ports[1], ports[2], workers, run, store)
 
     @property
@@ -66,6 +67,11 @@ class Settings:
     def log(self) -> Path:
         """What the server and its workers have to say."""
         return self.run / "logs" / "server.log"
+
+
+def default_workers(cores: int) -> int:
+    """As many workers as can keep the cores busy, and one more, which receives its batch meanwhile."""
+    return math.ceil(cores / BATCH_SIZE) + 1
 
 
 def _number(name: str, default: int, kind: str, most: int) -> int:

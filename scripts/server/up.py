@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="scripts/up",
         description="Archive the wanted YOLOv5 models and serve them with TorchServe on this machine's loopback.",
         epilog="Environment: INFERENCE_PORT (8080), MANAGEMENT_PORT (8081), METRICS_PORT (8082), "
-        "WORKERS_PER_MODEL (one for every four cores), "
+        "WORKERS_PER_MODEL (two, and one more for every four cores beyond four), "
         "YOLOV5_WEIGHTS_DIR (folders with checkpoints), YOLOV5_WEIGHTS_URL (a mirror of the release).",
     )
     parser.add_argument("--models", default=DEFAULT_MODELS, type=_names, help="names joined by commas (%(default)s)")

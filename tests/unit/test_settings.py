@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import ROOT, Settings, SettingsError
+from server.settings import ROOT, Settings, SettingsError, default_workers
 
 VARIABLES = ("INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT", "WORKERS_PER_MODEL", "RUN_DIR", "MODEL_STORE")
 
@@ -28,6 +28,11 @@ def test_variables_decide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     for name, value in zip(VARIABLES, ("1", "2", "3", "4", str(tmp_path), str(tmp_path / "s")), strict=True):
         monkeypatch.setenv(name, value)
     assert Settings.from_environment() == Settings(1, 2, 3, 4, tmp_path, tmp_path / "s")
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 2), (2, 2), (4, 2), (5, 3), (8, 3), (64, 17)])
+def test_there_is_a_worker_more_than_the_cores_need(cores: int, workers: int) -> None:
+    assert default_workers(cores) == workers
 
 
 @pytest.mark.parametrize(
