@@ -25,9 +25,13 @@ def patchwork(count: int, side: int) -> torch.Tensor:
     return image / len(cells)
 
 
-def calibrate(layers: Sequence[Layer]) -> None:
-    """Give BatchNorms statistics that nearly normalise, and heads logits that pass and logits that fail."""
-    image = patchwork(2, 6 * int(max(layers[-1].stride)))
+def calibrate(layers: Sequence[Layer], image: torch.Tensor | None = None, share: float = PASSING_SHARE) -> None:
+    """Give BatchNorms statistics that nearly normalise, and heads logits that pass and logits that fail.
+
+    On `image` (N, 3, H, W) in 0..1, by default a patchwork, this share of the cells passes.
+    """
+    if image is None:
+        image = patchwork(2, 6 * int(max(layers[-1].stride)))
     norms: list[Layer] = [
         module for layer in layers for module in layer.modules() if isinstance(module, nn.BatchNorm2d)
     ]
@@ -46,10 +50,10 @@ def calibrate(layers: Sequence[Layer]) -> None:
         for layer in layers:
             layer.eval()
         for level, raw in enumerate(run_head(layers[-1], run_layers(layers, image))):
-            _spread(layers[-1], level, raw)
+            _spread(layers[-1], level, raw, share)
 
 
-def _spread(detect: Layer, level: int, raw: torch.Tensor) -> None:
+def _spread(detect: Layer, level: int, raw: torch.Tensor, share: float) -> None:
     """Scale a head's last convolutions to logits of a useful spread, of which few say "something is here"."""
     anchored = hasattr(detect, "m")
     gain = LOGIT_SPREAD / float(raw.std())
@@ -62,4 +66,4 @@ def _spread(detect: Layer, level: int, raw: torch.Tensor) -> None:
     else:
         objectness = raw[:, 4 * detect.reg_max :].transpose(0, 1).flatten(1) * gain
         bias = detect.cv3[level][-1].bias
-    bias.add_(PASSING_LOGIT - objectness.quantile(1 - PASSING_SHARE, dim=1))
+    bias.add_(PASSING_LOGIT - objectness.quantile(1 - share, dim=1))

@@ -16,7 +16,7 @@ import torch
 import ultralytics.nn.tasks
 from torch import nn
 
-from calibration import calibrate
+from calibration import PASSING_SHARE, calibrate
 from networks import Detect, Layer, Style, blocks, build_layers
 
 tasks: Any = ultralytics.nn.tasks
@@ -41,28 +41,40 @@ def build_checkpoint(
     class_names: Sequence[str] | None = None,
     seed: int = 0,
     style: Style | None = None,
+    image: torch.Tensor | None = None,
+    passing_share: float = PASSING_SHARE,
 ) -> Path:
-    """A checkpoint of YOLOv5 7.0 (or of another style) at the variant's real width and depth; n, s, m, l or x."""
+    """A checkpoint of YOLOv5 7.0 (or of another style) at the variant's real width and depth; n, s, m, l or x.
+
+    image, passing_share: see calibrate.
+    """
     names = class_names or [f"thing {index}" for index in range(80)]
     style = style or Style()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         layers = build_layers(variant.removeprefix("yolov5"), len(names), style)
-        calibrate(layers)
+        calibrate(layers, image, passing_share)
     # Lists until 6.2, dicts since.
     model = YoloModel(layers, list(names) if style.layout == "v5" else dict(enumerate(names)))
     save_model(model.half(), path, "Model" if style.layout == "v5" else "DetectionModel")
     return path
 
 
-def build_anchor_free(path: Path, class_names: Sequence[str] | None = None, seed: int = 0) -> Path:
-    """A YOLOv5u checkpoint of size n, as `ultralytics` saves it."""
+def build_anchor_free(
+    path: Path,
+    class_names: Sequence[str] | None = None,
+    seed: int = 0,
+    size: str = "n",
+    image: torch.Tensor | None = None,
+    passing_share: float = PASSING_SHARE,
+) -> Path:
+    """A YOLOv5u checkpoint, as `ultralytics` saves it. image, passing_share: see calibrate."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = tasks.DetectionModel("yolov5n.yaml", nc=len(class_names) if class_names else 80, verbose=False)
+        model = tasks.DetectionModel(f"yolov5{size}.yaml", nc=len(class_names) if class_names else 80, verbose=False)
         if class_names:
             model.names = dict(enumerate(class_names))
-        calibrate(list(model.model))
+        calibrate(list(model.model), image, passing_share)
     torch.save({"epoch": -1, "model": model.half(), "ema": None, "train_args": {}, "version": "8.3.0"}, path)
     return path
 

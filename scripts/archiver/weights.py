@@ -62,14 +62,18 @@ def find_weights(name: str) -> Path:
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise WeightsUnavailable(f"{name!r}: the name of a checkpoint was expected, such as yolov5s")
-    places = _places(name)
-    for place in places:
-        if place.is_file():
-            return place
+    found = local_weights(name)
+    if found:
+        return found
     if name not in RELEASES:
-        looked = ", ".join(str(place) for place in places)
+        looked = ", ".join(str(place) for place in _places(name))
         raise WeightsUnavailable(f"{name}: no such file: {looked}; {', '.join(RELEASES)} can be downloaded")
     return download(name, RELEASES[name], WEIGHTS_FOLDER)
+
+
+def local_weights(name: str) -> Path | None:
+    """The checkpoint NAME.pt if it lies on this machine, where find_weights looks for it."""
+    return next((place for place in _places(name) if place.is_file()), None)
 
 
 def _places(name: str) -> list[Path]:

@@ -51,7 +51,7 @@ def test_the_page_shares_only_the_wire_with_the_rest(path: Path) -> None:
 
 @pytest.mark.parametrize("path", files("handler", "scripts", "ui"), ids=lambda path: path.stem)
 def test_nothing_that_serves_imports_torchvision_or_ultralytics(path: Path) -> None:
-    if path.parent.name in ("archiver", "shapes"):
+    if path.parent.name in ("archiver", "shapes", "benchmarks"):
         assert "torchvision" not in imported(path)
         return
     assert not imported(path) & {"torchvision", "ultralytics"}

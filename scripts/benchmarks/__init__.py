@@ -1,0 +1,1 @@
+"""What scripts/benchmark compares the service with, and how it measures."""

@@ -1,0 +1,60 @@
+"""What one would pick today without this service: ultralytics' own OpenVINO export behind FastAPI.
+
+Run by the benchmark: uvicorn --factory benchmarks.ultralytics_export:create_app, with WEIGHTS naming the exported
+folder. `python -m benchmarks.ultralytics_export CHECKPOINT` exports.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI
+from PIL import Image
+
+from shapes.torchvision_standin import torchvision_stood_in
+
+IMAGE_SIZE = 640
+
+
+def create_app() -> FastAPI:
+    """The application; its network is loaded at the start."""
+    app = FastAPI()
+    stack = ExitStack()
+    stack.enter_context(torchvision_stood_in())  # for the life of the process
+    import ultralytics
+
+    network: Any = ultralytics.YOLO(os.environ["WEIGHTS"], task="detect")  # type: ignore[attr-defined]
+    alone = threading.Lock()  # its predictor keeps the picture at hand in itself, so one call at a time
+
+    @app.get("/health")
+    def health() -> dict[str, bool]:
+        return {"healthy": True}
+
+    @app.post("/predict")
+    def predict(data: Annotated[bytes, Body(media_type="application/octet-stream")]) -> list[dict[str, Any]]:
+        image = Image.open(io.BytesIO(data))
+        with alone:
+            [result] = network.predict(image, imgsz=IMAGE_SIZE, verbose=False)
+        found: list[dict[str, Any]] = result.summary()
+        return found
+
+    return app
+
+
+def export(checkpoint: Path) -> Path:
+    """The folder that ultralytics exports the checkpoint to, beside it."""
+    with torchvision_stood_in():
+        import ultralytics
+
+        network: Any = ultralytics.YOLO(str(checkpoint))  # type: ignore[attr-defined]
+        return Path(network.export(format="openvino", imgsz=IMAGE_SIZE, dynamic=True, verbose=False))
+
+
+if __name__ == "__main__":
+    print(export(Path(sys.argv[1])))
