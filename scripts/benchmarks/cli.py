@@ -102,7 +102,9 @@ def _start(
     if "ultralytics" in chosen:
         served.append(stack.enter_context(designs.ultralytics_export(subject, photo)))
     for each in served:
-        each.run(WARM_UP_CLIENTS, WARM_UP_SECONDS)
+        failures = each.run(WARM_UP_CLIENTS, WARM_UP_SECONDS).failures
+        if failures:
+            raise BenchmarkError(f"{each.design}, {each.model}: {failures} requests failed while it was warmed up")
     ceilings: list[Contestant] = []
     if "in-process" in chosen:
         ceilings = [designs.in_process(model, photo, scratch / "store", scratch) for model in models]

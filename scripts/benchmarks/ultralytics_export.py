@@ -12,9 +12,10 @@ import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Body, FastAPI
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 
 from shapes.torchvision_standin import torchvision_stood_in
@@ -36,13 +37,16 @@ def create_app() -> FastAPI:
     def health() -> dict[str, bool]:
         return {"healthy": True}
 
-    @app.post("/predict")
-    def predict(data: Annotated[bytes, Body(media_type="application/octet-stream")]) -> list[dict[str, Any]]:
+    def look(data: bytes) -> list[dict[str, Any]]:
         image = Image.open(io.BytesIO(data))
         with alone:
             [result] = network.predict(image, imgsz=IMAGE_SIZE, verbose=False)
         found: list[dict[str, Any]] = result.summary()
         return found
+
+    @app.post("/predict")
+    async def predict(request: Request) -> list[dict[str, Any]]:
+        return await run_in_threadpool(look, await request.body())
 
     return app
 
