@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from client import Busy, InvalidToken, Refused, ServiceError, Unreachable
+from client import Busy, Failed, InvalidToken, Refused, ServiceError, Unreachable
 from models import State
 
 
@@ -43,6 +43,13 @@ def explain(error: Exception, state: State | None = None) -> Explanation:
             "The server refuses the page's token",
             "Its key file is of another server or of an earlier start. Point KEY_FILE of the page at the key_file.json "
             f"of this server. ({error})",
+            True,
+        )
+    if isinstance(error, Failed):
+        return Explanation(
+            "The model's worker failed on this request",
+            "TorchServe starts a dead worker again by itself. Try again in a few seconds; if it fails each time, the "
+            f"server's log says why. ({error})",
             True,
         )
     if isinstance(error, Refused):
@@ -93,13 +100,6 @@ def _refused(error: Refused) -> Explanation:
         )
     if error.status == 413:
         return Explanation("The file is too large", "The server takes files of up to 32 MB. Make it smaller.", False)
-    if error.status >= 500:
-        return Explanation(
-            "The model's worker failed on this request",
-            "TorchServe starts a dead worker again by itself. Try again in a few seconds; if it fails each time, the "
-            f"server's log says why. ({error})",
-            True,
-        )
     return Explanation("The server refuses this request", f"It said: {_sentence(error)}", False)
 
 
