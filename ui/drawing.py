@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from client import Detection
 from lettering import Colour, Lettering
-from pictures import open_picture
+from pixels import open_picture
 from placement import place
 
 GOLDEN_RATIO = 0.618034  # steps of it around the colour wheel keep neighbouring ids far apart

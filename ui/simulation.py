@@ -6,7 +6,7 @@ import hashlib
 import random
 
 from answers import Answer, Detection
-from pictures import open_picture
+from pixels import open_picture
 
 MODEL = "simulated"
 MARK = "Simulated: test mode, no model saw this picture"
