@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from client import Client
+from password import Gate, NotPermitted
 from settings import Settings
 
 
@@ -47,7 +48,8 @@ def addresses() -> Addresses:
 
 
 def use_addresses(changed: Addresses | None) -> None:
-    """Talk to another service from now on; None: the settings' again. Only an operator may."""
+    """Talk to another service from now on; None: the settings' again. Raises NotPermitted for all but an operator."""
+    require_operator()
     st.session_state["addresses"] = changed
 
 
@@ -68,6 +70,21 @@ def is_test_mode() -> bool:
     return bool(st.session_state.get("test_mode"))
 
 
+@st.cache_resource
+def gate() -> Gate:
+    """The one gate of this process that operators pass."""
+    return Gate(settings().operator_password)
+
+
+def require_operator() -> None:
+    """Raises NotPermitted unless this visitor gave the operator's password in this session and did not lock again."""
+    gate().require(st.session_state.get("permit"))
+
+
 def is_operator() -> bool:
-    """Whether this visitor gave the operator's password in this session."""
-    return bool(st.session_state.get("operator"))
+    """Whether this visitor may change things."""
+    try:
+        require_operator()
+    except NotPermitted:
+        return False
+    return True
