@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from client import Busy, Failed, InvalidToken, Refused, ServiceError, Unreachable
 from models import State
+from operation import InvalidAction
+from password import NotPermitted, WrongPassword
+from swap import SwapFailed
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,12 @@ PICTURE = {
     "InvalidImage": "The file is damaged or cut off: save it anew and try again.",
     "UnsupportedImage": "Use JPEG, PNG, TIFF or WebP.",
     "ImageTooLarge": "Make it smaller, at most 64 megapixels, and try again.",
+}
+CHANGES = {
+    "MethodNotAllowedException": "Registering and unregistering are off: the server was started without an operator "
+    "password. Set UI_OPERATOR_PASSWORD and start it again.",
+    "ConflictStatusException": "Unregister that version first, or give the archive another one.",
+    "InvalidModelVersionException": "Make another version the default first.",
 }
 
 
@@ -54,6 +63,14 @@ def explain(error: Exception, state: State | None = None) -> Explanation:
         )
     if isinstance(error, Refused):
         return _refused(error)
+    if isinstance(error, WrongPassword):
+        return Explanation("Nothing was unlocked", _sentence(error), False)
+    if isinstance(error, NotPermitted):
+        return Explanation("Only an operator may do this", _sentence(error), False)
+    if isinstance(error, InvalidAction):
+        return Explanation("This cannot be done", _sentence(error), False)
+    if isinstance(error, SwapFailed):
+        return Explanation("The swap failed", _sentence(error), False)
     if isinstance(error, ServiceError):
         return Explanation("The server could not do this", f"It said: {error}", True)
     return Explanation(
@@ -92,6 +109,10 @@ def _refused(error: Refused) -> Explanation:
         return Explanation("The server cannot read this picture", f"{_sentence(error)} {PICTURE[error.kind]}", False)
     if error.kind in ("InvalidOption", "InvalidRequest"):
         return Explanation("The server refuses these options", f"{_sentence(error)} Change them and try again.", False)
+    if error.kind in CHANGES:
+        return Explanation("The server refuses this change", f"{_sentence(error)} {CHANGES[error.kind]}".strip(), False)
+    if error.status == 404 and str(error).startswith("Model not found at"):
+        return Explanation("The server does not find this archive", f"{_sentence(error)} Is it in its store?", False)
     if error.status == 404:
         return Explanation(
             "The server does not have this model",
