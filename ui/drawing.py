@@ -47,8 +47,8 @@ def draw_onto(
     """As `draw`, onto a copy of an opened picture whose own size, which boxes are in, is `size_wh`."""
     picture = picture.copy()
     canvas = ImageDraw.Draw(picture)
-    line = max(2, round(max(picture.size) / 500))
-    lettering = Lettering(max(11, round(max(picture.size) / 56)))
+    line = max(2, round(max(picture.size) / 360))
+    lettering = Lettering(max(11, round(max(picture.size) / 40)))
     boxes = _scaled_boxes(detections, picture.size, size_wh)
     for box, detection in reversed(list(zip(boxes.tolist(), detections, strict=True))):
         _outline(canvas, box, colour_of(detection.class_id), line)

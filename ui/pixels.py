@@ -10,7 +10,8 @@ from PIL import Image, ImageOps
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")  # those of the service
 MAX_PIXELS = 64_000_000
-READABLE = 640  # pixels of the longer side, below which a picture is enlarged so that labels have room
+READABLE = 1000  # pixels of the longer side, up to which a small picture is enlarged so that labels have room
+ICON = 160  # pixels of the longer side, up to which each pixel is shown as a square
 
 
 class InvalidPicture(Exception):
@@ -21,7 +22,7 @@ def open_picture(data: bytes, longest: int | None = None) -> tuple[Image.Image, 
     """The picture, upright and RGB, and its own size (width, height).
 
     longest: the wanted longer side; larger pictures are scaled down to it. Small ones are enlarged by a whole factor in
-    any case, without smoothing. Transparency is dropped and 16-bit samples keep their high byte, as in the service.
+    any case. Transparency is dropped and 16-bit samples keep their high byte, as in the service.
     Raises InvalidPicture.
     """
     try:
@@ -73,7 +74,8 @@ def _scaled(picture: Image.Image, size_wh: tuple[int, int], longest: int | None)
     longer = max(size_wh)
     if longer * 2 <= READABLE:
         factor = READABLE // longer
-        return picture.resize((size_wh[0] * factor, size_wh[1] * factor), Image.Resampling.NEAREST)
+        method = Image.Resampling.NEAREST if longer <= ICON else Image.Resampling.BICUBIC
+        return picture.resize((size_wh[0] * factor, size_wh[1] * factor), method)
     if longest is None or longer <= longest:
         return picture
     return picture.resize(_within(size_wh, longest), Image.Resampling.BICUBIC, reducing_gap=2.0)
