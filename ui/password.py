@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 import secrets
 import threading
 import time
@@ -59,7 +60,7 @@ class Gate:
             now = self._clock()
             if now < self._closed_until:
                 wait = self._closed_until - now
-                raise WrongPassword(f"after a wrong password the next one is looked at in {wait:.0f} s", wait)
+                raise WrongPassword(f"after a wrong password the next one is looked at in {math.ceil(wait)} s", wait)
             if not hmac.compare_digest(password.encode(), self._password):
                 delay = min(FIRST_DELAY * 2.0 ** min(self._failures, 30), LONGEST_DELAY)
                 self._failures += 1

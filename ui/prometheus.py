@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from errors import Failed, TimedOut, Unreachable
 
 TIMEOUT = (3.0, 5.0)  # seconds to connect and to read
-REQUESTS = "ts_inference_requests_total"
+REQUESTS = "ts_inference_requests"  # "_total" follows; the parser gives that to all counters
 LATENCY = "ts_inference_latency_microseconds"
 QUEUEING = "ts_queue_latency_microseconds"
 
@@ -76,10 +76,10 @@ def read_counts(text: str) -> dict[str, Counts]:
     try:
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                model = sample.labels.get("model_name")
-                if model and sample.name in (REQUESTS, LATENCY, QUEUEING):
+                model, name = sample.labels.get("model_name"), sample.name.removesuffix("_total")
+                if model and name in (REQUESTS, LATENCY, QUEUEING):
                     counters = sums.setdefault(model, dict.fromkeys((REQUESTS, LATENCY, QUEUEING), 0.0))
-                    counters[sample.name] += sample.value
+                    counters[name] += sample.value
     except ValueError as error:
         raise Failed(f"the metrics API answers with something that is no metrics: {error}") from error
     return {model: Counts(each[REQUESTS], each[LATENCY] / 1e6, each[QUEUEING] / 1e6) for model, each in sums.items()}

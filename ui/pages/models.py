@@ -50,8 +50,7 @@ def _model(model: Model) -> None:
         cards = {
             version.version: card(model.name, version.version) for version in model.versions if version.state == "ready"
         }
-        st.html(overview.versions(model, cards))
-        st.html(overview.workers(model) or "<p>No workers: it answers nothing until it is loaded.</p>")
+        st.html(overview.show(model, cards))
 
 
 main()
