@@ -27,7 +27,9 @@ def main() -> None:
     """The shell around each page."""
     st.set_page_config("YOLOv5 on TorchServe", ":material/center_focus_strong:", layout="wide")
     st.html(STYLE)
-    page = st.navigation([st.Page(f"pages/{name}.py", title=name.title(), icon=icon) for name, icon in PAGES.items()])
+    # The folder must not be called "pages": Streamlit would serve its files by themselves, without this shell, to
+    # whoever opens /models first.
+    page = st.navigation([st.Page(f"views/{name}.py", title=name.title(), icon=icon) for name, icon in PAGES.items()])
     if not has_settings():
         return
     try:

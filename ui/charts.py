@@ -54,7 +54,12 @@ def _draw(points: dict[str, list[Point]], unit: str, value: Callable[[Point], fl
         "encoding": {
             "x": {"field": "at", "type": "temporal", "title": None, "axis": {"format": "%H:%M:%S", "tickCount": 3}},
             "y": {"field": "value", "type": "quantitative", "title": unit, "scale": {"domainMin": 0}},
-            "color": {"field": "model", "type": "nominal", "title": None, "legend": {"orient": "top", "offset": 4}},
+            "color": {
+                "field": "model",
+                "type": "nominal",
+                "title": None,
+                "legend": {"orient": "top", "offset": 4} if len(points) > 1 else None,
+            },
             "tooltip": [
                 {"field": "model", "type": "nominal"},
                 {"field": "value", "type": "quantitative", "format": ".1f", "title": unit},

@@ -16,10 +16,11 @@ COLOURS: dict[State, Colour] = {"ready": "green", "starting": "orange", "unloade
 STYLE = """<style>
 .entry {border-top: 1px solid rgba(128, 140, 160, 0.3); padding: 0.6rem 0 0.2rem;}
 .entry h5 {margin: 0; padding: 0 0 0.4rem; font-size: 1rem; font-weight: 600;}
-.entry dl {display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: 0.4rem 1rem; margin: 0;
-  font-size: 0.9rem; font-variant-numeric: tabular-nums;}
-.entry dt {font-weight: 400; opacity: 0.8;}
-.entry dd {margin: 0; overflow-wrap: anywhere;}
+.entry dl {display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: 0.4rem 1rem;
+  margin: 0; padding: 0; font-size: 0.9rem; font-variant-numeric: tabular-nums;}
+.entry dl > div {margin: 0; padding: 0;}
+.entry dt {margin: 0; font-weight: 400; opacity: 0.8;}
+.entry dd {margin: 0; padding: 0; overflow-wrap: anywhere;}
 </style>"""
 Facts = Sequence[tuple[str, object]]
 
