@@ -72,7 +72,7 @@ def explain(error: Exception, state: State | None = None) -> Explanation:
     if isinstance(error, SwapFailed):
         return Explanation("The swap failed", _sentence(error), False)
     if isinstance(error, ServiceError):
-        return Explanation("The server could not do this", f"It said: {error}", True)
+        return Explanation("The server could not do this", f"It said: {_sentence(error)} Try again in a moment.", True)
     return Explanation(
         "Something in this page went wrong",
         "It was not your doing. Try again; the page's log names the fault "
