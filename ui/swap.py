@@ -72,7 +72,7 @@ class _Swap:
                 yield Step(name, "done", work())
         except (ServiceError, InvalidAction, SwapFailed) as error:
             yield Step(name, "failed", str(error))
-            yield from self._roll_back(str(error))
+            yield from self._roll_back(str(error).rstrip("."))
 
     def take_down(self) -> Iterator[Step]:
         """Remove the old version once it is idle. Where that fails the new one serves, and the old one stays."""
