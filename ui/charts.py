@@ -17,7 +17,7 @@ KEPT = 300  # scrapes: ten minutes
 CHARTS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
     ("Requests per second", "requests/s", lambda point: point.requests_per_second),
     ("Time in the server", "ms, mean", lambda point: _milliseconds(point.latency)),
-    ("Of it, in the queue", "ms, mean", lambda point: _milliseconds(point.queueing)),
+    ("Of which in the queue", "ms, mean", lambda point: _milliseconds(point.queueing)),
 )
 
 

@@ -7,6 +7,7 @@ it renews only what has expired, and everybody else reads the new token from the
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,13 +18,14 @@ from errors import InvalidToken
 
 Api = Literal["inference", "management"]
 
+READS, READ_SECONDS = 5, 0.02
 CLOCK_SKEW = timedelta(seconds=60)  # by which the server's clock may be ahead of ours
 
 
 def read_token(key_file: Path, api: Api) -> str:
     """The token that TorchServe wrote for an API. Raises InvalidToken where there is none."""
     try:
-        key: str = json.loads(key_file.read_text(encoding="utf-8"))[api]["key"]
+        key: str = _content(key_file)[api]["key"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidToken(f"no {api} token in {key_file}: {type(error).__name__}; is the service running?") from error
     return key
@@ -43,18 +45,17 @@ def token_after_refusal(key_file: Path, api: Api, refused: str, renew: Callable[
         with _locked(key_file):
             if read_token(key_file, api) == refused:  # nobody renewed it while we waited for the lock
                 renew(_api_key(key_file))
-    except (ImportError, PermissionError, KeyError):
+    except (ImportError, OSError, ValueError, KeyError):
         pass  # no right to renew (or a system without such locks): somebody else's may be there by now
     token = read_token(key_file, api)
     return None if token == refused else token
 
 
 def _has_expired(key_file: Path, api: Api) -> bool:
-    content = _content(key_file)
     try:
         # "2027-11-22T22:10:48.134232523Z": Python reads six digits of the nine.
-        expires = datetime.fromisoformat(content[api]["expiration time"])
-    except (KeyError, TypeError, ValueError):
+        expires = datetime.fromisoformat(_content(key_file)[api]["expiration time"])
+    except (OSError, KeyError, TypeError, ValueError):
         return False
     return expires <= datetime.now(UTC) + CLOCK_SKEW
 
@@ -65,11 +66,15 @@ def _api_key(key_file: Path) -> str:
 
 
 def _content(key_file: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(key_file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content
+    """What is in the file. Raises OSError, or ValueError where it is no JSON for longer than it takes to write it."""
+    for _ in range(READS):
+        try:
+            content: dict[str, Any] = json.loads(key_file.read_text(encoding="utf-8"))
+        except ValueError:  # TorchServe writes it in place: it is empty for a moment
+            time.sleep(READ_SECONDS)
+        else:
+            return content
+    raise ValueError(f"{key_file} is no JSON")
 
 
 @contextmanager
