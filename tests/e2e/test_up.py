@@ -18,21 +18,10 @@ import psutil
 import pytest
 
 from answering import answering
+from processes import none_left, processes_of
 from running import ROOT, Service, command, environment_for, running
 
 NOWHERE = "http://127.0.0.1:9"  # discard: nothing listens there
-
-
-def processes_of(environment: dict[str, str]) -> list[psutil.Process]:
-    """Everything that runs on behalf of the service with this environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get("RUN_DIR") == environment["RUN_DIR"]:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -111,10 +100,7 @@ def test_a_server_that_was_killed_leaves_nothing_to_the_next_command(environment
     assert command("up", "--no-ui", "--detach", "--models", "shapes", environment=environment).returncode == 0
     state = json.loads((Path(environment["RUN_DIR"]) / "server.json").read_text())
     psutil.Process(state["pid"]).kill()
-    deadline = time.monotonic() + 20
-    while processes_of(environment) and time.monotonic() < deadline:
-        time.sleep(0.2)  # a worker ends when it finds its server gone
-    assert processes_of(environment) == []
+    assert none_left(environment)  # a worker ends when it finds its server gone
     assert command("down", environment=environment).stdout == "Nothing is running.\n"
     assert not Path(state["temporary"]).exists()
     assert not (Path(environment["RUN_DIR"]) / "key_file.json").exists()
