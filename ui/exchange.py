@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ from client import ServiceError
 from operation import InvalidAction
 from password import NotPermitted
 from swap import Step, SwapFailed
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,5 +66,7 @@ class Exchanges:
                 self._last = exchange
         except (SwapFailed, ServiceError, InvalidAction, NotPermitted) as error:
             failure = error
-        finally:  # whatever it was: the next swap must not wait for this one
-            self._last = replace(exchange, running=False, failure=failure)
+        except Exception as error:  # a fault of ours; the next swap must not wait for this one for ever
+            LOG.exception("a swap failed")
+            failure = error
+        self._last = replace(exchange, running=False, failure=failure)

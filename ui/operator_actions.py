@@ -25,8 +25,8 @@ POLL = 0.5  # seconds between two looks at a swap
 
 def operator() -> Operator:
     """The means to change the service in force; each change asks the gate for this session's permit."""
-    permit = st.session_state.get("permit")
-    return Operator(session.client(), lambda: session.gate().require(permit))
+    gate, permit = session.gate(), st.session_state.get("permit")
+    return Operator(session.client(), lambda: gate.require(permit))
 
 
 @st.cache_resource
