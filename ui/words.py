@@ -47,6 +47,13 @@ def explain(error: Exception, state: State | None = None) -> Explanation:
         )
     if isinstance(error, Busy):
         return _busy(state)
+    if isinstance(error, InvalidToken) and not error.status:
+        return Explanation(
+            "The server is not running yet, or its key file is elsewhere",
+            "This page goes on once the file is there. Start the server with scripts/up, or point KEY_FILE of the "
+            f"page at the key_file.json of a server that runs. ({error})",
+            True,
+        )
     if isinstance(error, InvalidToken):
         return Explanation(
             "The server refuses the page's token",

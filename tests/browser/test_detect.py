@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Download, Page, expect
 
-from conftest import Visit, requests_to, rows_of, upload
 from drawing import colour_of
 from pictures import crowded, encoded
 from running import Service
+from visits import Visit, requests_to, rows_of, upload
 
 
 def shown_picture(page: Page) -> Image.Image:
