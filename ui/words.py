@@ -61,6 +61,13 @@ def explain(error: Exception, state: State | None = None) -> Explanation:
             f"of this server. ({error})",
             True,
         )
+    if isinstance(error, Failed) and str(error).startswith("Failed to start workers"):
+        return Explanation(
+            "The workers did not start",
+            f"{_sentence(error)} The server's log says why. A version that was registered just now stays, without "
+            "workers: unregister it.",
+            False,
+        )
     if isinstance(error, Failed):
         return Explanation(
             "The model's worker failed on this request",

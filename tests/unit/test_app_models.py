@@ -138,7 +138,7 @@ def test_a_permit_that_was_taken_back_changes_nothing(service: StandIn, changes:
     [
         (Refused("Requested method is not allowed", 405, "MethodNotAllowedException"), "without an operator password"),
         (Refused("already registered", 409, "ConflictStatusException"), "Unregister that version first"),
-        (Failed("Failed to start workers", 500, "InternalServerException"), "Failed to start workers"),
+        (Failed("Failed to start workers", 500, "InternalServerException"), "The workers did not start"),
     ],
 )
 def test_what_the_server_refuses_is_explained(
