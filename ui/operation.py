@@ -40,7 +40,7 @@ class Operator:
     check: Callable[[], None] = anybody
 
     def scale(self, model: str, version: str, workers: int) -> None:
-        """Give a version so many workers. Of those that go, the requests in their hands are answered by an error."""
+        """Give a version so many workers. What those that go have in work may be answered by an error."""
         if not 0 <= workers <= MOST_WORKERS:
             raise InvalidAction(f"{workers} workers; expected 0 to {MOST_WORKERS}")
         parameters: Parameters = {"min_worker": workers, "max_worker": workers, "synchronous": "true"}
@@ -71,7 +71,7 @@ class Operator:
         self._change("PUT", _path(model, version) + "/set-default", {})
 
     def unregister(self, model: str, version: str) -> None:
-        """Remove a version. The default one goes last: TorchServe refuses while there are others."""
+        """Remove a version, and drop the requests that it has. TorchServe refuses the default one while there are others."""
         self._change("DELETE", _path(model, version), {"synchronous": "true"})
 
     def models(self) -> list[Model]:

@@ -44,7 +44,7 @@ def workers(models: Sequence[Model], perform: Perform) -> None:
     name = f"{model.name} {version.version}"
     count = st.number_input(
         "Workers", 1, MOST_WORKERS, max(1, version.min_workers), key=f"count-{name}-{version.min_workers}", width=200,
-        help="Each is a process with its own copy of the network. Requests in the hands of one that goes are lost.",
+        help="Each is a process with its own copy of the network. What one that goes has in work may fail.",
     )  # fmt: skip
     with st.container(horizontal=True):
         if version.state == "unloaded":
@@ -120,7 +120,7 @@ def default_and_removal(models: Sequence[Model], perform: Perform) -> None:
 def _confirm_removal(model: Model, version: Version, perform: Perform) -> None:
     name = f"{model.name} {version.version}"
     st.markdown(
-        f"**{notices.plain(name)}** will answer nothing more, and requests that it has in hand fail. "
+        f"**{notices.plain(name)}** will answer nothing more, and requests that it still has are lost. "
         "Its archive stays in the model store."
     )
     with st.container(horizontal=True):
