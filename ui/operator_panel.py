@@ -21,7 +21,7 @@ from words import explain
 
 def show() -> None:
     """What this visitor may see of it."""
-    st.subheader("Operator", anchor=False)
+    st.header("Operator", anchor=False)
     if not session.gate().exists:
         _how_to_enable()
     elif session.is_operator():

@@ -90,7 +90,7 @@ def compare(
     columns = st.columns(len(chosen), gap="medium")
     for column, choice, outcome in zip(columns, chosen, outcomes, strict=True):
         with column:
-            st.subheader(notices.plain(choice.name))
+            st.header(notices.plain(choice.name))
             if isinstance(outcome, Answer):
                 answer = answers[answered.index(choice)]
                 alone = differing(found, answered.index(choice)) if only_differences else None
@@ -137,7 +137,7 @@ def differing(found: Sequence[Match], model: int) -> list[Detection]:
 def differences(found: Sequence[Match], names: Sequence[str]) -> None:
     """What all found, and a table of what some did not."""
     common = sum(each.found_by_all for each in found)
-    st.subheader("Differences")
+    st.header("Differences")
     rest = [each for each in found if not each.found_by_all]
     st.markdown(f"**{results.counted(common, 'object', 'objects')} found by all**, {len(rest)} not by all.")
     for index, name in enumerate(names):

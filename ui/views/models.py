@@ -35,9 +35,9 @@ def _live() -> None:
     if not now.models:
         st.info("The server has no models. An operator can register an archive of the model store below.")
         return
-    st.subheader("Now")
+    st.header("Now")
     charts.show([model.name for model in now.models])
-    st.subheader("Registered")
+    st.header("Registered")
     for model in now.models:
         _model(model)
 
@@ -45,7 +45,7 @@ def _live() -> None:
 def _model(model: Model) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"#### {notices.plain(model.name)}", width="content")
+            st.markdown(f"### {notices.plain(model.name)}", width="content")
             st.badge(WORDS[model.state], color=overview.COLOURS[model.state])
         cards = {
             version.version: card(model.name, version.version) for version in model.versions if version.state == "ready"
