@@ -71,7 +71,7 @@ class Operator:
         self._change("PUT", _path(model, version) + "/set-default", {})
 
     def unregister(self, model: str, version: str) -> None:
-        """Remove a version, and drop the requests that it has. TorchServe refuses the default one while there are others."""
+        """Remove a version, and drop the requests that it has. The default one goes last: TorchServe sees to that."""
         self._change("DELETE", _path(model, version), {"synchronous": "true"})
 
     def models(self) -> list[Model]:

@@ -124,8 +124,8 @@ def _stay(settings: Settings, server: Server, page: Started | None) -> int:
             if time.monotonic() - restarted < PAGE_SECONDS:
                 print(f"The page ended again and stays away: see {log_of(settings)}", file=sys.stderr, flush=True)
                 continue
-            print(f"The page ended by itself; it is started again. See {log_of(settings)}", file=sys.stderr, flush=True)
             page, restarted = start_page(settings, server.pid), time.monotonic()
+            print(f"The page ended by itself; it is started again. See {log_of(settings)}", file=sys.stderr, flush=True)
     if was_stopped(settings):
         print("Stopped by another command.")
         return 0

@@ -79,7 +79,7 @@ def test_a_server_that_was_killed_takes_the_page_with_it(environment: dict[str, 
     page = page_process(environment)
     psutil.Process(json.loads((Path(environment["RUN_DIR"]) / "server.json").read_text())["pid"]).kill()
     assert none_left(environment)
-    assert not page.is_running()
+    assert not page.is_running() or page.status() == psutil.STATUS_ZOMBIE  # nobody waits for it here
     assert command("down", environment=environment).stdout == "Nothing is running.\n"
 
 
