@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import json
 
-from test_app_detect import click, opened, service, text_of, with_picture
-
+from apptest import click, opened, service, text_of, with_picture
 from detections import document
 from standin import FOUND, StandIn, failing, found
 

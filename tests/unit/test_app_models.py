@@ -1,36 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-import client as client_module
 import session
+from apptest import click, forget, service, text_of
+from apptest import opened as opened_at_detect
 from client import Client, Failed, Refused
 from password import Permit
-from standin import StandIn, standing_in
+from standin import StandIn
 
-APP = Path(__file__).parents[2] / "ui" / "app.py"
+__all__ = ["service"]
+
 Changes = list[tuple[str, str]]
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """A stand-in that the page takes for its service, and that operators have a password for."""
-    with standing_in() as stand_in:
-        for name in ("INFERENCE_URL", "MANAGEMENT_URL", "METRICS_URL"):
-            monkeypatch.setenv(name, stand_in.url)
-        monkeypatch.setenv("KEY_FILE", "")
-        monkeypatch.setenv("UI_OPERATOR_PASSWORD", "secret")
-        monkeypatch.setattr(client_module, "BACKOFF", 0.0)
-        forget()
-        yield stand_in
-        forget()
 
 
 @pytest.fixture
@@ -49,32 +34,14 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> Changes:
     return made
 
 
-def forget() -> None:
-    st.cache_data.clear()
-    st.cache_resource.clear()
-
-
 def opened() -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=30).run()
-    app.switch_page("views/models.py").run()
+    app = opened_at_detect().switch_page("views/models.py").run()
     assert not app.exception
     return app
-
-
-def text_of(app: AppTest) -> str:
-    """All that the page says."""
-    parts = [*app.markdown, *app.error, *app.warning, *app.info, *app.caption, *app.title, *app.success]
-    return "\n".join([*(str(part.value) for part in parts), *(element.proto.body for element in app.get("html"))])
 
 
 def labels(app: AppTest) -> set[str]:
     return {button.label for button in app.button}
-
-
-def click(app: AppTest, label: str) -> AppTest:
-    next(button for button in app.button if button.label == label).click().run()
-    assert not app.exception
-    return app
 
 
 def unlock(app: AppTest, password: str) -> AppTest:
@@ -119,7 +86,7 @@ def test_an_operator_acts_until_locked(service: StandIn, changes: Changes) -> No
     next(field for field in app.number_input if field.label == "Workers").set_value(3)
     click(app, "Scale")
     assert changes == [("PUT", "/models/yolov5s/1.0")]
-    assert "yolov5s 1.0 has 3 workers." in text_of(app)
+    assert app.success[0].value == "yolov5s 1.0 has 3 workers."
     click(app, "Lock")
     assert labels(app) == {"Unlock"}
 
