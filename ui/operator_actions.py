@@ -173,8 +173,8 @@ def _show_swap(exchange: Exchange) -> None:
         notices.tell(explain(exchange.failure))
     else:
         st.success(f"Swapped {notices.plain(title)}.", icon=":material/check:")
-    st.markdown("\n".join(_line(step) for step in exchange.steps))
+    st.markdown("  \n".join(_line(step) for step in exchange.steps))
 
 
 def _line(step: Step) -> str:
-    return f"- {MARKS[step.state]} {step.name}" + (f": {notices.plain(step.text)}" if step.text else "")
+    return f"{MARKS[step.state]} {step.name}" + (f": {notices.plain(step.text)}" if step.text else "")

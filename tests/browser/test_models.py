@@ -128,7 +128,7 @@ def test_a_hot_swap_under_load_fails_no_request(page: Page, operated: Service) -
         page.get_by_role("button", name="Swap").click()
         expect(page.get_by_text(f"Swapped shapes for {archive}.")).to_be_visible(timeout=SWAP_MS)
         for step in ("Register", "Try a picture", "Set default", "Drain", "Remove"):
-            expect(page.get_by_role("listitem").filter(has_text=re.compile(f"{step}:"))).to_be_visible()
+            expect(page.get_by_text(re.compile(f"{step}: "))).to_be_visible()
     assert load.failures == []
     assert set(load.versions) == {before, after}
     assert versions(operated) == {after: ("ready", 1)}
