@@ -155,6 +155,8 @@ def test_the_camera_takes_a_picture(visit: Visit, site: Service) -> None:
     page = visit()
     page.context.grant_permissions(["camera"], origin=site.ui_url)
     page.get_by_role("radio", name="Camera").or_(page.get_by_role("button", name="Camera")).first.click()
+    page.wait_for_function("document.querySelector('video')?.readyState >= 3")
+    page.wait_for_timeout(500)
     page.get_by_role("button", name="Take Photo").click()
     expect(page.get_by_text(re.compile("on the server"))).to_be_visible()
 

@@ -36,9 +36,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with its page and two models of the same shapes, of which one sees them smaller and misses some."""
     environment = environment_for(tmp_path_factory.mktemp("site"), UI_OPERATOR_PASSWORD=PASSWORD)
     shapes = str(ROOT / "scripts" / "shapes" / "shapes.pt")
-    archived = command("archive", shapes, "--name", "shapes-small", "--image-size", "160", environment=environment)
+    words = (shapes, "--name", "shapes-small", "--image-size", "160", "--model-store", environment["MODEL_STORE"])
+    archived = command("archive", *words, environment=environment)
     assert archived.returncode == 0, archived.stdout + archived.stderr
     with running(["shapes", "shapes-small"], environment, page=True) as started:
+        assert "NOT SERVED" not in started.output, started.output
         yield started
 
 
