@@ -73,10 +73,12 @@ def test_a_screenshot_shows_the_page(
 
 
 def screenshot(page: Page, path: Path) -> Path:
-    """What is seen, as a picture of a palette, which takes a third of the bytes."""
+    """What is seen; as a picture of a palette where it would be too large otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path, animations="disabled")
     with Image.open(path) as opened:
-        small = opened.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    small.save(path, optimize=True)
+        shot = opened.convert("RGB")
+    shot.save(path, optimize=True)
+    if path.stat().st_size >= LARGEST:
+        shot.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
     return path
