@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -44,22 +45,25 @@ def lone_page(tmp_path: Path) -> Iterator[dict[str, str]]:
         page.wait(10)
 
 
+AWAY = re.compile("The server (does not answer|is not running yet)")
+
+
 def test_a_page_that_is_open_goes_on_when_its_server_does(chromium: Browser, lone_page: dict[str, str]) -> None:
     visits = visiting(chromium, f"http://127.0.0.1:{lone_page['UI_PORT']}")
     page = next(visits)()
-    expect(page.get_by_text("The server does not answer").first).to_be_visible()
+    expect(page.get_by_text(AWAY).first).to_be_visible()
     page.evaluate("window.marker = 'not loaded anew'")
     with running(["shapes"], lone_page):
         expect(page.get_by_text("Alive.")).to_be_visible(timeout=1000 * SECONDS)
         page.get_by_role("button", name="Try the sample picture").click()
         expect(page.locator("[data-testid=stImage] img")).to_be_visible()
-    expect(page.get_by_text("The server does not answer").first).to_be_visible()
+    expect(page.get_by_text(AWAY).first).to_be_visible()
     expect(page.locator("[data-testid=stImage] img")).to_be_visible()  # what it answered stays
     page.get_by_role("button", name="Detect", exact=True).click()
-    expect(page.get_by_text("The server does not answer")).to_have_count(3)  # sidebar, page, and this picture
+    expect(page.locator("[data-testid=stImage] img")).to_have_count(0)  # sent again, and not answered
     with running(["shapes"], lone_page):  # other tokens than before
         expect(page.get_by_text("Alive.")).to_be_visible()
-        expect(page.get_by_text("The server does not answer")).to_have_count(0)
+        expect(page.get_by_text(AWAY)).to_have_count(0)
         expect(page.locator("[data-testid=stImage] img")).to_be_visible()  # sent again without a click
     assert page.evaluate("window.marker") == "not loaded anew"
     next(visits, None)
