@@ -12,6 +12,7 @@ from models import State
 from simulation import MARK
 from words import Explanation, explain
 
+MOST = 2000  # answers that are remembered for a visitor
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#~|$:])")
 
 
@@ -37,6 +38,8 @@ def retry() -> None:
 def answers() -> Memory:
     """What the service answered in this session."""
     memory: Memory = session.kept("answers", {})
+    for key in list(memory)[:-MOST]:  # the oldest
+        memory.pop(key, None)
     return memory
 
 

@@ -48,14 +48,15 @@ def _opened(digest: str, _data: bytes) -> tuple[Image.Image, tuple[int, int]]:
 
 
 def numbers(answer: Answer) -> None:
-    """How many, how long, how large."""
+    """How many, by which model, how long, how large."""
     width, height = answer.size_wh
     if is_simulated(answer):
         times = "simulated"
     else:
         times = f"{_ms(answer.time)} on the server &nbsp;·&nbsp; {_ms(answer.round_trip)} round trip"
     found = counted(len(answer.detections), "object", "objects")
-    st.markdown(f"**{found}** &nbsp;·&nbsp; {times} &nbsp;·&nbsp; {width} x {height} px")
+    model = plain(f"{answer.model} {answer.version}")
+    st.markdown(f"**{found}** by {model} &nbsp;·&nbsp; {times} &nbsp;·&nbsp; {width} x {height} px")
 
 
 def details(shown: Shown, confidence: float) -> None:
