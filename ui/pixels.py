@@ -78,7 +78,7 @@ def _scaled(picture: Image.Image, size_wh: tuple[int, int], longest: int | None)
         return picture.resize((size_wh[0] * factor, size_wh[1] * factor), method)
     if longest is None or longer <= longest:
         return picture
-    return picture.resize(_within(size_wh, longest), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return picture.resize(_within(size_wh, longest), Image.Resampling.HAMMING, reducing_gap=2.0)
 
 
 def _within(size_wh: tuple[int, int], longest: int) -> tuple[int, int]:

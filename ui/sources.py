@@ -46,6 +46,15 @@ def use_sample() -> None:
     use([Picture(SAMPLE.name, SAMPLE.read_bytes())])
 
 
+def offer_sample(text: str) -> None:
+    """What stands where results will be: what to do, and the sample to begin with."""
+    with st.container(border=True):
+        st.markdown(text)
+        # Streamlit fetches what shows a picture when it is first needed: now, and not when the first boxes are there.
+        st.image(SAMPLE.read_bytes(), width=280, alt="The sample picture: coloured shapes")
+        st.button("Try the sample picture", on_click=use_sample, icon=":material/image:", type="primary")
+
+
 def _files() -> None:
     st.file_uploader(
         "Drop pictures here", TYPES, accept_multiple_files=True, key="files", on_change=_take, args=("files",)

@@ -74,9 +74,7 @@ def models_of(now: Status) -> list[Choice]:
 
 def nothing_yet() -> None:
     """What to do where there is no picture."""
-    with st.container(border=True):
-        st.markdown("**No picture yet.** Drop one in the field; each model is asked at once.")
-        st.button("Try the sample picture", on_click=sources.use_sample, icon=":material/image:", type="primary")
+    sources.offer_sample("**No picture yet.** Drop one in the field; each model is asked at once.")
 
 
 def compare(

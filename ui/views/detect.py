@@ -58,9 +58,7 @@ def no_model(now: Status | None) -> None:
 
 def nothing_yet() -> None:
     """What to do where there is no picture."""
-    with st.container(border=True):
-        st.markdown("**No picture yet.** Drop one or many in the field: they are sent to the server at once.")
-        st.button("Try the sample picture", on_click=sources.use_sample, icon=":material/image:", type="primary")
+    sources.offer_sample("**No picture yet.** Drop one or many in the field: they are sent to the server at once.")
 
 
 def start_again(pictures: list[Picture], asked: Question) -> None:
