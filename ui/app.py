@@ -20,6 +20,8 @@ PAGES = {
 STYLE = """<style>
 .block-container {padding: 3.25rem 2.5rem 4rem; max-width: 90rem;}
 @media (max-width: 640px) {.block-container {padding-left: 1rem; padding-right: 1rem;}}
+/* What looks itself up every few seconds would fade each time that takes long. */
+[data-stale="true"] {opacity: 1 !important;}
 /* In the theme's primary colour these would be too dim on a dark ground: white on that colour has to be read too. */
 [data-testid="stSliderThumbValue"],
 button[data-variant="segmented_control"][data-selected="true"] p {color: CanvasText;}

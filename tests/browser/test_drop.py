@@ -41,7 +41,7 @@ def photo(megabytes: float = 3.0) -> bytes:
     light = Image.fromarray(generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((4000, 3000))
     grain = generator.normal(0, 9, (3000, 4000, 1))
     pixels = np.clip(np.asarray(light, np.float32) + grain, 0, 255).astype(np.uint8)
-    for quality in range(95, 30, -5):
+    for quality in range(95, 30, -1):
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
         if buffer.tell() <= megabytes * 1_000_000:
