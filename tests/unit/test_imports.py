@@ -13,8 +13,8 @@ DETECTION = ROOT / "handler" / "detection"
 LIBRARIES = {"numpy", "cv2", "PIL", "simplejpeg", "openvino", "torch"}
 
 WITHOUT_STREAMLIT = (
-    "asking", "client", "drawing", "exchange", "exports", "fetching", "filtering", "matching", "operation", "password", "prometheus",
-    "settings", "simulation", "store", "swap", "tables", "words",
+    "asking", "client", "drawing", "exchange", "exports", "fetching", "filtering", "matching", "operation", "password",
+    "prometheus", "settings", "simulation", "store", "swap", "tables", "words",
 )  # fmt: skip
 
 
