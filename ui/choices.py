@@ -116,7 +116,7 @@ def _options(chosen: Choice, about: Card, default: dict[str, Any]) -> dict[str, 
         help="Detections per picture.",
     )  # fmt: skip
     size = st.select_slider(
-        "Image size", sorted({*range(320, 1281, 32), about.image_size}), about.image_size, key=_key(chosen, "size"),
+        "Image size", sorted({*range(160, 1281, 32), about.image_size}), about.image_size, key=_key(chosen, "size"),
         persist_state="session",
         help="The longer side, in pixels, that the network sees. Larger finds smaller things and takes longer.",
     )  # fmt: skip
