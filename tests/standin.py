@@ -20,6 +20,7 @@ FOUND = (
     detection((300, 90, 420, 300), 5, "bus", 0.6),
     detection((10, 10, 90, 60), 0, "person", 0.3),
 )
+CLASSES = ("person", "bicycle", "car", "motorcycle", "airplane", "bus")
 Predict = Callable[[str, bytes], Reply]
 
 
@@ -41,6 +42,7 @@ class StandIn:
     states: dict[str, str] = field(default_factory=lambda: {"yolov5s": "READY"})
     predict: Predict = found
     token_refused: bool = False
+    image_size: int = 640
     delay: float = 0.0
     asked: Counter[str] = field(default_factory=Counter)
     url: str = ""
@@ -75,18 +77,18 @@ class StandIn:
             "jobQueueStatus": {"remainingCapacity": 100, "pendingRequests": 0},
         }  # fmt: skip
         if customized:
-            entry["customizedMetadata"] = card(name, ("person", "bicycle", "car", "motorcycle", "airplane", "bus"))
+            entry["customizedMetadata"] = card(name, CLASSES, self.image_size)
         return entry
 
 
-def card(name: str, classes: Sequence[str]) -> dict[str, Any]:
+def card(name: str, classes: Sequence[str], image_size: int) -> dict[str, Any]:
     """What a model says of itself."""
     defaults = {"confidence": 0.25, "iou": 0.45, "classes": None, "max_detections": 1000, "agnostic": False,
-                "multi_label": False, "image_size": 640}  # fmt: skip
+                "multi_label": False, "image_size": image_size}  # fmt: skip
     return {
         "title": "YOLOv5 on TorchServe", "description": "Detects objects.", "model": name, "version": "1.0",
-        "variant": "yolov5s", "classes": list(classes), "defaults": defaults, "image_size": 640, "precision": "fp32",
-        "engine": "openvino", "device": "cpu", "worker": 7, "licence": "AGPL-3.0", "weights_sha256": "0" * 64,
+        "variant": "yolov5s", "classes": list(classes), "defaults": defaults, "image_size": image_size,
+        "precision": "fp32", "engine": "openvino", "device": "cpu", "worker": 7, "licence": "AGPL-3.0", "weights_sha256": "0" * 64,
     }  # fmt: skip
 
 

@@ -38,10 +38,14 @@ class Choice:
         return f"{self.model} {self.version}"
 
     def card(self) -> Card:
-        """What it says of itself; little, while it is not ready."""
+        """What it says of itself, or last said in this session; little, where it never did."""
         if self.model == MODEL:
             return SIMULATED_CARD
-        return card(self.model, self.version) if self.state == "ready" else NO_CARD
+        known: dict[str, Card] = session.kept("cards", {})
+        said = card(self.model, self.version) if self.state == "ready" else NO_CARD
+        if said is not NO_CARD:
+            known[self.name] = said
+        return known.get(self.name, NO_CARD)
 
 
 SIMULATED = Choice(MODEL, "0", "ready")
@@ -80,7 +84,7 @@ def question(service: str, chosen: Choice, about: Card) -> tuple[Question, float
     """
     default = _defaults(about)
     confidence = st.slider(
-        "Confidence", 0.01, 0.99, max(0.01, default["confidence"]), 0.01, key=_key(chosen, "confidence"),
+        "Confidence", 0.01, 0.99, max(0.01, default["confidence"]), 0.01, key=_key(chosen, about, "confidence"),
         persist_state="session",
         help="Shows detections that are more confident than this. Raising it does not ask the server again.",
     )  # fmt: skip
@@ -105,24 +109,24 @@ def _defaults(about: Card) -> dict[str, Any]:
 
 def _options(chosen: Choice, about: Card, default: dict[str, Any]) -> dict[str, Any]:
     iou = st.slider(
-        "IoU", 0.05, 0.95, float(default["iou"]), 0.05, key=_key(chosen, "iou"), persist_state="session",
+        "IoU", 0.05, 0.95, float(default["iou"]), 0.05, key=_key(chosen, about, "iou"), persist_state="session",
         help="Of two boxes of a class that overlap by more than this, only the better stays.",
     )  # fmt: skip
     classes = st.multiselect(
-        "Classes", about.classes, key=_key(chosen, "classes"), placeholder="All classes", persist_state="session"
+        "Classes", about.classes, key=_key(chosen, about, "classes"), placeholder="All classes", persist_state="session"
     )
     most = st.number_input(
-        "At most", 1, 1000, int(default["max_detections"]), key=_key(chosen, "most"), persist_state="session",
+        "At most", 1, 1000, int(default["max_detections"]), key=_key(chosen, about, "most"), persist_state="session",
         help="Detections per picture.",
     )  # fmt: skip
+    sizes = sorted({*range(160, 1281, 32), about.image_size})
     size = st.select_slider(
-        "Image size", sorted({*range(160, 1281, 32), about.image_size}), about.image_size, key=_key(chosen, "size"),
-        persist_state="session",
+        "Image size", sizes, about.image_size, key=_key(chosen, about, "size"), persist_state="session",
         help="The longer side, in pixels, that the network sees. Larger finds smaller things and takes longer.",
     )  # fmt: skip
     return {"iou": iou, "classes": tuple(classes), "max_detections": int(most), "image_size": size}
 
 
-def _key(chosen: Choice, name: str) -> str:
-    """Each model has its own defaults, so each has its own widgets."""
-    return f"{name} of {chosen.name}"
+def _key(chosen: Choice, about: Card, name: str) -> str:
+    """Each model has its own defaults, so each has its own widgets; and others until its defaults are known."""
+    return f"{name} of {chosen.name}" + ("" if about.model else ", unknown yet")

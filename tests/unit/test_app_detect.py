@@ -207,3 +207,19 @@ def test_a_visitor_cannot_change_the_server_s_address(service: StandIn) -> None:
     app.session_state["permit"] = session.gate().unlock("secret")
     app.run()
     assert [field for field in app.text_input if "address" in field.label.lower()]
+
+
+def test_defaults_that_come_late_are_not_taken_for_a_visitor_s_choice(service: StandIn) -> None:
+    service.states["yolov5s"] = "UNLOADING"
+    service.image_size = 320
+    app = opened()
+    service.states["yolov5s"] = "READY"
+    bodies = []
+
+    def keep(model: str, body: bytes) -> tuple[int, bytes]:
+        bodies.append(body)
+        return found(model, body)
+
+    service.predict = keep
+    with_picture(again(app))
+    assert bodies == [png() + b"bus.png"]  # and no option beside it
