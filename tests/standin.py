@@ -88,7 +88,8 @@ def card(name: str, classes: Sequence[str], image_size: int) -> dict[str, Any]:
     return {
         "title": "YOLOv5 on TorchServe", "description": "Detects objects.", "model": name, "version": "1.0",
         "variant": "yolov5s", "classes": list(classes), "defaults": defaults, "image_size": image_size,
-        "precision": "fp32", "engine": "openvino", "device": "cpu", "worker": 7, "licence": "AGPL-3.0", "weights_sha256": "0" * 64,
+        "precision": "fp32", "engine": "openvino", "device": "cpu", "worker": 7, "licence": "AGPL-3.0",
+        "weights_sha256": "0" * 64,
     }  # fmt: skip
 
 
