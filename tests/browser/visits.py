@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import requests
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from running import Service
 
@@ -19,6 +19,7 @@ Visit = Callable[..., Page]
 
 def visiting(chromium: Browser, url: str) -> Iterator[Visit]:
     """Visits of a page at any address. What the browser calls an error fails the test."""
+    expect.set_options(timeout=1000 * SECONDS)
     contexts = []
     faults: list[str] = []
 
