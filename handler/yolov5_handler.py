@@ -75,6 +75,7 @@ class YOLOv5Handler:
             "precision": network.precision,
             "engine": network.engine,
             "device": self.device,
+            "worker": os.getpid(),  # who answers was idle: that is how a version is drained before it is removed
             "licence": network.licence,
             "weights_sha256": network.weights_sha256,
         }

@@ -4,7 +4,7 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${VENV:-$root/.venv}
 
-# Install what the given requirement sets name (serve first; archive int8 test), those that are not there yet.
+# Install what the given requirement sets name (serve first; archive int8 ui test), those that are not there yet.
 need() {
   local set
   [[ -x $venv/bin/python ]] || make_venv

@@ -26,6 +26,7 @@ class Service:
     inference_url: str
     management_url: str
     metrics_url: str
+    ui_url: str
     run: Path
     output: str
 
@@ -54,7 +55,7 @@ def command(name: str, *arguments: str, environment: dict[str, str]) -> subproce
 
 def environment_for(folder: Path, **more: str) -> dict[str, str]:
     """An environment with ports, a state folder and a model store of its own."""
-    ports = free_ports(3)
+    ports = free_ports(4)
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("handler", "scripts", "ui")),
@@ -63,6 +64,7 @@ def environment_for(folder: Path, **more: str) -> dict[str, str]:
         "INFERENCE_PORT": str(ports[0]),
         "MANAGEMENT_PORT": str(ports[1]),
         "METRICS_PORT": str(ports[2]),
+        "UI_PORT": str(ports[3]),
         **more,
     }
 
@@ -79,8 +81,11 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running(models: Sequence[str], environment: dict[str, str], *arguments: str) -> Iterator[Service]:
+def running(
+    models: Sequence[str], environment: dict[str, str], *arguments: str, page: bool = False
+) -> Iterator[Service]:
     """A service with these models, and more arguments of `up`, running within the block and gone after it."""
+    arguments = arguments if page else ("--no-ui", *arguments)
     started = command("up", "--detach", "--models", ",".join(models), *arguments, environment=environment)
     assert started.returncode == 0, started.stdout + started.stderr
     try:
@@ -90,6 +95,7 @@ def running(models: Sequence[str], environment: dict[str, str], *arguments: str)
             f"http://127.0.0.1:{environment['INFERENCE_PORT']}",
             f"http://127.0.0.1:{environment['MANAGEMENT_PORT']}",
             f"http://127.0.0.1:{environment['METRICS_PORT']}",
+            f"http://127.0.0.1:{environment['UI_PORT']}",
             Path(environment["RUN_DIR"]),
             started.stdout + started.stderr,
         )

@@ -6,71 +6,34 @@ answer = client.detect("yolov5s", Path("bus.jpg").read_bytes(), confidence=0.4)
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+from urllib.parse import quote
 
 import requests
 
-Api = Literal["inference", "management"]
+from answers import Answer, Detection, read_answer
+from errors import Busy, Failed, InvalidToken, Refused, ServiceError, TimedOut, Unreachable
+from keys import Api, read_token, token_after_refusal
+from models import Card, Health, Model, read_card, read_model
+from settings import Settings
 
-TIMEOUT = (5.0, 130.0)  # seconds to connect and to read; the service itself gives up after 120
+__all__ = [
+    "Answer", "Api", "Busy", "Client", "Detection", "Failed", "InvalidToken", "Refused", "ServiceError", "TimedOut",
+    "Unreachable", "read_token",
+]  # fmt: skip
+
+Timeout = tuple[float, float]
+
+TIMEOUT: Timeout = (5.0, 130.0)  # seconds to connect and to read; the service itself gives up after 120
+QUICK: Timeout = (3.0, 10.0)  # for what needs no worker
 RETRIES = 4
 BACKOFF = 0.25  # seconds before the first retry, doubled each time
 
 
-class ServiceError(Exception):
-    """The service did not do what was asked. `status` is 0 where it did not answer at all."""
-
-    def __init__(self, message: str, status: int = 0, kind: str = "") -> None:
-        super().__init__(message)
-        self.status = status
-        self.kind = kind
-
-
-class Unreachable(ServiceError):
-    """Nothing answers at the address."""
-
-
-class Busy(ServiceError):
-    """The service answers 503: its queue is full or a worker is away. Trying again later may work."""
-
-
-class Refused(ServiceError):
-    """The service refuses this request (4xx); trying again will not help."""
-
-
-class InvalidToken(Refused):
-    """No token, a wrong or an expired one."""
-
-
-@dataclass(frozen=True)
-class Detection:
-    """One object: its box in the picture's pixels, its class, its confidence in 0..1."""
-
-    xyxy: tuple[float, float, float, float]
-    class_id: int
-    class_name: str
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The detections in one picture. `time` is the network's and suppression's, `round_trip` all; seconds."""
-
-    model: str
-    version: str
-    time: float
-    round_trip: float
-    size_wh: tuple[int, int]
-    detections: tuple[Detection, ...]
-    document: dict[str, Any]
-
-
 class Client:
-    """Talks to one service. Tokens come from its key file, which is read again when one is refused."""
+    """Talks to one service. Its tokens go to these addresses only; an expired one is renewed, see keys.py."""
 
     def __init__(
         self,
@@ -85,83 +48,157 @@ class Client:
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the environment must not see the tokens
 
-    def detect(self, model: str, image: bytes, **options: Any) -> Answer:
-        """Detections of `model` in a picture's bytes, sent as they are. Options: see the service's description."""
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Client:
+        """The client of the page's own service."""
+        return cls(settings.inference_url, settings.management_url, settings.key_file)
+
+    def detect(self, model: str, image: bytes, version: str | None = None, **options: Any) -> Answer:
+        """Detections of `model` (or "model/version") in a picture's bytes, sent as they are.
+
+        Options: see the service's description.
+        """
         started = time.perf_counter()
+        path = "/predictions" + _path(model, version)
         if options:
             fields = {name: (None, _field(value)) for name, value in options.items()}
-            response = self.call("inference", "POST", f"/predictions/{model}", files={"image": image, **fields})
+            response = self.call("inference", "POST", path, files={"image": image, **fields})
         else:
             headers = {"Content-Type": "application/octet-stream"}
-            response = self.call("inference", "POST", f"/predictions/{model}", data=image, headers=headers)
-        return _answer(response.json(), time.perf_counter() - started)
+            response = self.call("inference", "POST", path, data=image, headers=headers)
+        return read_answer(response.content, time.perf_counter() - started)
+
+    def health(self) -> Health:
+        """What /ping says. Raises ServiceError where nothing answers or the token is refused."""
+        try:
+            document = _document(self.call("inference", "GET", "/ping", retries=0, timeout=QUICK))
+        except (Busy, Failed) as error:  # TorchServe answers 500 where a model lost its workers for long
+            return Health(False, str(error))
+        return Health(True, str(document.get("status", "")))
 
     def describe(self, model: str, version: str | None = None, customized: bool = False) -> list[dict[str, Any]]:
-        """Management's description of a model: one entry per version asked for."""
-        path = f"/models/{model}" + (f"/{version}" if version else "")
+        """Management's description of a model: one entry per version asked for ("all" for each)."""
         entries: list[dict[str, Any]] = self.call(
-            "management", "GET", path, params={"customized": "true"} if customized else None
-        ).json()
+            "management", "GET", "/models" + _path(model, version),
+            params={"customized": "true"} if customized else None,
+            retries=0 if customized else None,  # 503: there is no worker to ask
+            timeout=QUICK,
+        ).json()  # fmt: skip
         return entries
+
+    def describe_all(self) -> list[Model]:
+        """All models with all their versions, by name. A model that is removed meanwhile is left out."""
+        models = []
+        for name in sorted(self.models()):
+            try:
+                models.append(self.describe_model(name))
+            except Refused as error:
+                if error.status != 404:
+                    raise
+        return models
+
+    def describe_model(self, name: str) -> Model:
+        """A model with all its versions. Raises Refused (404) where there is none."""
+        return read_model(name, self.describe(name), self.describe(name, "all"))
+
+    def card(self, model: str, version: str | None = None) -> Card | None:
+        """What a model says of itself; None if it is no archive of this project.
+
+        A worker answers this: raises Busy where there is none, TimedOut where it is occupied or still starting.
+        """
+        return read_card(self.describe(model, version, customized=True)[0])
 
     def models(self) -> list[str]:
         """Names of the registered models."""
-        response = self.call("management", "GET", "/models", params={"limit": 1000})
+        response = self.call("management", "GET", "/models", params={"limit": 1000}, timeout=QUICK)
         return [entry["modelName"] for entry in response.json()["models"]]
 
-    def call(self, api: Api, method: str, path: str, **arguments: Any) -> requests.Response:
-        """One call of the API with its token. Retries a 503 with backoff, and once a refused token.
+    def call(
+        self,
+        api: Api,
+        method: str,
+        path: str,
+        retries: int | None = None,
+        timeout: Timeout = TIMEOUT,
+        **arguments: Any,
+    ) -> requests.Response:
+        """One call of the API with its token. Retries a 503 with backoff (`retries` times), and once a refused token.
 
-        Raises Unreachable, Busy, InvalidToken or Refused.
+        Raises Unreachable, TimedOut, Busy, Failed, InvalidToken or Refused.
         """
-        headers = dict(arguments.pop("headers", {}))
-        refused = False
-        for attempt in range(self._retries + 1):
-            try:
-                response = self._send(api, method, path, headers, **arguments)
-            except InvalidToken:
-                if refused or self._key_file is None:
-                    raise
-                refused = True  # the key file may have been renewed a moment ago
-                response = self._send(api, method, path, headers, **arguments)
+        tries = self._retries if retries is None else retries
+        arguments |= {"timeout": timeout}
+        for attempt in range(tries + 1):
+            response = self._send_with_token(api, method, path, **arguments)
             if response.status_code != 503:
                 return response
-            if attempt < self._retries:
+            if attempt < tries:
                 time.sleep(BACKOFF * 2**attempt)
-        raise Busy(_message(response), 503)
+        raise Busy(_message(response), 503, _kind(response))
 
     def token(self, api: Api) -> str | None:
         """The token in force for an API, or None where there is no key file."""
         return read_token(self._key_file, api) if self._key_file else None
 
-    def _send(self, api: Api, method: str, path: str, headers: dict[str, str], **arguments: Any) -> requests.Response:
+    def _send_with_token(self, api: Api, method: str, path: str, **arguments: Any) -> requests.Response:
+        """One attempt with the token in force; a second one if that was refused and there is another by now."""
+        token = self.token(api)
+        try:
+            return self._send(api, method, path, token, **arguments)
+        except InvalidToken:
+            if self._key_file is None or token is None:
+                raise
+            other = token_after_refusal(self._key_file, api, token, lambda key: self._renew(api, key))
+            if other is None:
+                raise
+        return self._send(api, method, path, other, **arguments)
+
+    def _renew(self, api: Api, api_key: str) -> None:
+        """Have TorchServe write a new token into the key file."""
+        if self._urls["management"] is None:
+            raise KeyError("management")  # without its address there is nobody to ask
+        self._send("management", "GET", "/token", api_key, params={"type": api}, timeout=QUICK)
+
+    def _send(self, api: Api, method: str, path: str, token: str | None, **arguments: Any) -> requests.Response:
         """One attempt. Raises for everything but success and 503."""
         url = self._urls[api]
         if url is None:
             raise ValueError(f"this client was made without the address of the {api} API")
-        token = self.token(api)
+        headers = dict(arguments.pop("headers", {}))
         if token:
-            headers = {**headers, "Authorization": f"Bearer {token}"}
+            headers["Authorization"] = f"Bearer {token}"
+        request = {"headers": headers, "allow_redirects": False, **arguments}
         try:
-            response = self._session.request(
-                method, url + path, headers=headers, timeout=TIMEOUT, allow_redirects=False, **arguments
-            )
+            response = self._exchange(method, url + path, request)
+        except requests.ReadTimeout as error:
+            raise TimedOut(f"{url} did not answer within {arguments['timeout'][1]:.0f} s") from error
         except requests.RequestException as error:
             raise Unreachable(f"no answer from {url}: {type(error).__name__}") from error
         if response.status_code < 300 or response.status_code == 503:
             return response
-        kind = _error(response).get("type", "")
-        failure = InvalidToken if kind == "InvalidKeyException" else Refused
+        kind = _kind(response)
+        failure = Failed if response.status_code >= 500 else InvalidToken if kind == "InvalidKeyException" else Refused
         raise failure(_message(response), response.status_code, kind)
 
+    def _exchange(self, method: str, url: str, request: dict[str, Any]) -> requests.Response:
+        """A request and its response.
 
-def read_token(key_file: Path, api: Api) -> str:
-    """The token that TorchServe wrote for an API. Raises InvalidToken where there is none."""
-    try:
-        key: str = json.loads(key_file.read_text(encoding="utf-8"))[api]["key"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidToken(f"no {api} token in {key_file}: {type(error).__name__}; is the service running?") from error
-    return key
+        A kept connection may be closed by the server just as it is used again. What only reads is then asked once
+        more; of anything else nobody knows whether it was done.
+        """
+        try:
+            return self._session.request(method, url, **request)
+        except requests.ConnectionError as error:
+            if method != "GET" or isinstance(error, requests.Timeout):
+                raise
+            return self._session.request(method, url, **request)
+
+
+def _path(model: str, version: str | None) -> str:
+    """`/model` or `/model/version`, encoded; the version may stand in `model` behind a slash."""
+    name, _, inline = model.partition("/")
+    named = version or inline
+    return f"/{quote(name, safe='')}" + (f"/{quote(named, safe='')}" if named else "")
 
 
 def _field(value: Any) -> str:
@@ -170,7 +207,8 @@ def _field(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _error(response: requests.Response) -> dict[str, Any]:
+def _document(response: requests.Response) -> dict[str, Any]:
+    """The JSON object in a response; empty where there is none."""
     try:
         document = response.json()
     except ValueError:
@@ -178,14 +216,11 @@ def _error(response: requests.Response) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
+def _kind(response: requests.Response) -> str:
+    return str(_document(response).get("type", ""))
+
+
 def _message(response: requests.Response) -> str:
-    return str(_error(response).get("message") or f"HTTP {response.status_code}: {response.text[:200]}")
-
-
-def _answer(document: dict[str, Any], round_trip: float) -> Answer:
-    detections = tuple(
-        Detection(tuple(entry["xyxy"]), entry["class_id"], entry["class_name"], entry["confidence"])
-        for entry in document["detections"]
-    )
-    size_wh = document["image"]["width"], document["image"]["height"]
-    return Answer(document["model"], document["version"], document["time"], round_trip, size_wh, detections, document)
+    document = _document(response)
+    message = document.get("message") or document.get("status")
+    return str(message or f"HTTP {response.status_code}: {response.text[:200]}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from .build import build_archive
 from .errors import ArchiverError
 from .fingerprint import read_description
-from .options import ArchiveOptions
+from .options import FIRST_VERSION, ArchiveOptions
 from .weights import KNOWN_NAMES, default_image_size, default_licence, find_weights
 
 DEFAULT_STORE = Path(__file__).resolve().parents[2] / "model_store"
@@ -35,7 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="archive", description="Build a TorchServe archive from a YOLOv5 checkpoint.")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help=f"a .pt file, or one of {', '.join(KNOWN_NAMES)}")
     parser.add_argument("--name", help="name of the model (the checkpoint's file name)")
-    parser.add_argument("--version", default="1.0", help="version of the model (%(default)s)")
+    parser.add_argument(
+        "--version", default=FIRST_VERSION, help="version of the model (%(default)s); others go into NAME-VERSION.mar"
+    )
     parser.add_argument("--image-size", type=int, help="longer side of the letterboxed image (640; shapes: 320)")
     parser.add_argument("--engine", choices=("openvino", "torch"), default="openvino", help="(%(default)s)")
     parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="(%(default)s)")

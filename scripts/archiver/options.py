@@ -10,6 +10,7 @@ from .errors import OptionError
 EngineName = Literal["openvino", "torch"]
 Precision = Literal["fp32", "int8"]
 MAX_NAME_LENGTH = 64
+FIRST_VERSION = "1.0"
 IMAGE_SIZE_STEP = 32
 IMAGE_SIZE_RANGE = (32, 1280)
 
@@ -23,7 +24,7 @@ class ArchiveOptions:
 
     name: str
     model_store: Path
-    version: str = "1.0"
+    version: str = FIRST_VERSION
     image_size: int = 640
     engine: EngineName = "openvino"
     precision: Precision = "fp32"
@@ -47,8 +48,9 @@ class ArchiveOptions:
 
     @property
     def archive_path(self) -> Path:
-        """Where the finished archive lies."""
-        return self.model_store / f"{self.name}.mar"
+        """Where the finished archive lies: NAME.mar, and for any version but the first NAME-VERSION.mar beside it."""
+        suffix = "" if self.version == FIRST_VERSION else f"-{self.version}"
+        return self.model_store / f"{self.name}{suffix}.mar"
 
 
 def _check_name(name: str) -> None:

@@ -20,7 +20,7 @@ from benchmarks.together import Together, run_together
 from server.settings import ROOT
 from server.torchserve import free_port
 
-WARM_UP_CLIENTS, WARM_UP_SECONDS = 8, 10.0  # the JVM compiles what is hot for the first few hundred requests
+WARM_UP_CLIENTS, WARM_UP_SECONDS = 8, 15.0  # the JVM compiles what is hot for the first few hundred requests
 TOGETHER = ("yolov5s", "yolov5m", "yolov5l")  # measured at once as well, in int8
 LATENCIES_PER_RUN = 5  # a run lasts at least as long as this many of its requests, one after the other
 

@@ -82,7 +82,7 @@ class InProcess:
 @contextmanager
 def this_service(models: Sequence[str], photo: Path) -> Iterator[list[Served]]:
     """The archives of the store served by scripts/up, each as a contestant."""
-    command = [sys.executable, "-m", "server.up", "--detach", "--models", ",".join(models)]
+    command = [sys.executable, "-m", "server.up", "--detach", "--no-ui", "--models", ",".join(models)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchmarkError(f"scripts/up failed: {done.stdout[-500:]}{done.stderr[-500:]}")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from client import Busy, Client, InvalidToken, Refused, Unreachable
+from client import Client, ServiceError
 from server.settings import Settings
 from server.torchserve import Server, ServerError, console
 
@@ -43,7 +43,7 @@ def is_ready(client: Client, model: str) -> bool:
     """Whether the management API knows as many READY workers of `model` as it should have."""
     try:
         entry = client.describe(model)[0]
-    except (Unreachable, Busy, InvalidToken, Refused):
+    except ServiceError:
         return False  # not listening yet, no key file yet, or the model is not registered yet
     ready = [worker for worker in entry["workers"] if worker["status"] == "READY"]
     return len(ready) >= max(1, int(entry["minWorkers"]))

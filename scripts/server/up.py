@@ -15,6 +15,8 @@ from types import FrameType
 from archiver.errors import ArchiverError
 from client import Client, ServiceError
 from server.archives import choose_archives
+from server.page import log_of, start_page, wait_for_page
+from server.process import Started
 from server.progress import Progress
 from server.readiness import wait_until_ready
 from server.sample import sample_for
@@ -22,6 +24,7 @@ from server.settings import ROOT, Settings, SettingsError
 from server.table import detection_table
 from server.torchserve import Server, ServerError, console, require_startable, start, stop, was_stopped
 
+PAGE_SECONDS = 30.0  # a page that ends sooner than this after being started again is left alone
 DEFAULT_MODELS = "yolov5s,yolov5m,yolov5l"
 
 
@@ -37,13 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     server = None
     try:
         settings = Settings.from_environment()
-        require_startable(settings)
+        require_startable(settings, with_page=not arguments.no_ui)
         archives = choose_archives(arguments.models, settings, arguments.precision, arguments.calibration)
         server = start(settings, archives)
-        _introduce(settings, server)
-        if arguments.detach:
-            return 0
-        return _stay(settings, server)
+        page = None if arguments.no_ui else start_page(settings, server.pid)  # it loads while the models do
+        _introduce(settings, server, page)
+        return 0 if arguments.detach else _stay(settings, server, page)
     except Interrupted:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # once is enough, and stopping takes a moment
@@ -63,12 +65,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="scripts/up",
         description="Archive the wanted YOLOv5 models and serve them with TorchServe on this machine's loopback.",
         epilog="Environment: INFERENCE_PORT (8080), MANAGEMENT_PORT (8081), METRICS_PORT (8082), "
+        "UI_PORT (8501), UI_OPERATOR_PASSWORD (lets operators change the models on the page), "
         "WORKERS_PER_MODEL (two, and one more for every four cores beyond four), "
         "YOLOV5_WEIGHTS_DIR (folders with checkpoints), YOLOV5_WEIGHTS_URL (a mirror of the release).",
     )
     parser.add_argument("--models", default=DEFAULT_MODELS, type=_names, help="names joined by commas (%(default)s)")
     parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="of the networks (fp32)")
     parser.add_argument("--calibration", type=Path, metavar="DIR", help="pictures to make int8 archives with")
+    parser.add_argument("--no-ui", action="store_true", help="serve without the page")
     parser.add_argument("--detach", action="store_true", help="return once all is ready; scripts/down stops it")
     return parser
 
@@ -80,11 +84,12 @@ def _names(text: str) -> list[str]:
     return names
 
 
-def _introduce(settings: Settings, server: Server) -> None:
+def _introduce(settings: Settings, server: Server, page: Started | None) -> None:
     """Wait until all is ready, detect in a sample, and say how to go on."""
     client = Client(settings.inference_url, settings.management_url, settings.key_file)
     progress = Progress()
     wait_until_ready(settings, server, client, progress)
+    page_ready = page is not None and wait_for_page(settings, page, progress)
     progress.done()
     model = server.models[0]
     sample = sample_for(model, settings.run)
@@ -94,6 +99,10 @@ def _introduce(settings: Settings, server: Server) -> None:
     print(f"\n{model} in {sample.name}, {1000 * answer.round_trip:.0f} ms:")
     print(detection_table(answer, most=8))
     print(f"\nReady: {', '.join(server.models)}")
+    if page_ready:
+        print(f"  page        {settings.ui_url}")
+    elif page:
+        print(f"  page        DID NOT START: see {log_of(settings)}", file=sys.stderr)
     print(f"  inference   {settings.inference_url}/predictions/{model}")
     print(f"  management  {settings.management_url}/models")
     print(f"  metrics     {settings.metrics_url}/metrics")
@@ -105,10 +114,18 @@ def _introduce(settings: Settings, server: Server) -> None:
     )
 
 
-def _stay(settings: Settings, server: Server) -> int:
+def _stay(settings: Settings, server: Server, page: Started | None) -> int:
     print("Ctrl-C stops it.", flush=True)
+    restarted = -PAGE_SECONDS
     while server.process():
         time.sleep(0.5)
+        if page and not page.process() and server.process() and not was_stopped(settings):
+            page = None
+            if time.monotonic() - restarted < PAGE_SECONDS:
+                print(f"The page ended again and stays away: see {log_of(settings)}", file=sys.stderr, flush=True)
+                continue
+            page, restarted = start_page(settings, server.pid), time.monotonic()
+            print(f"The page ended by itself; it is started again. See {log_of(settings)}", file=sys.stderr, flush=True)
     if was_stopped(settings):
         print("Stopped by another command.")
         return 0

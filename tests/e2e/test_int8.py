@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_yolov5n_loses_little_on_photos_it_was_not_calibrated_with(
     # A start takes it as it is: without the pictures it could not be built again.
     with running(["yolov5n"], environment, "--precision", "int8") as service:
         assert service.describe("yolov5n-int8")["customizedMetadata"]["precision"] == "int8"
-        options = {"confidence": 0.001, "iou": 0.6, "max_detections": 300, "multi_label": True}
+        options: dict[str, Any] = {"confidence": 0.001, "iou": 0.6, "max_detections": 300, "multi_label": True}
         found: dict[str, list[Boxes]] = {"yolov5n": [], "yolov5n-int8": []}
         truth = []
         for photo in sorted((coco / "val2017" / "images").glob("*.jpg")):

@@ -18,21 +18,10 @@ import psutil
 import pytest
 
 from answering import answering
+from processes import none_left, processes_of
 from running import ROOT, Service, command, environment_for, running
 
 NOWHERE = "http://127.0.0.1:9"  # discard: nothing listens there
-
-
-def processes_of(environment: dict[str, str]) -> list[psutil.Process]:
-    """Everything that runs on behalf of the service with this environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid != os.getpid() and process.environ().get("RUN_DIR") == environment["RUN_DIR"]:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -75,7 +64,7 @@ def test_without_weights_and_network_it_serves_shapes_and_says_why(environment: 
         assert answer["detections"]
 
         started = time.monotonic()
-        again = command("up", "--detach", "--models", "shapes", environment=environment)
+        again = command("up", "--no-ui", "--detach", "--models", "shapes", environment=environment)
         assert_refused(again, "already runs", "models shapes", "scripts/down")
         assert time.monotonic() - started < 10
 
@@ -97,7 +86,7 @@ def test_the_archives_of_a_second_start_are_the_first_s(environment: dict[str, s
 
 
 def test_ctrl_c_stops_everything(environment: dict[str, str]) -> None:
-    words = [sys.executable, "-m", "server.up", "--models", "shapes"]
+    words = [sys.executable, "-m", "server.up", "--no-ui", "--models", "shapes"]
     with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as foreground:
         assert foreground.stdout is not None
         lines = iter(foreground.stdout.readline, "")
@@ -108,13 +97,10 @@ def test_ctrl_c_stops_everything(environment: dict[str, str]) -> None:
 
 
 def test_a_server_that_was_killed_leaves_nothing_to_the_next_command(environment: dict[str, str]) -> None:
-    assert command("up", "--detach", "--models", "shapes", environment=environment).returncode == 0
+    assert command("up", "--no-ui", "--detach", "--models", "shapes", environment=environment).returncode == 0
     state = json.loads((Path(environment["RUN_DIR"]) / "server.json").read_text())
     psutil.Process(state["pid"]).kill()
-    deadline = time.monotonic() + 20
-    while processes_of(environment) and time.monotonic() < deadline:
-        time.sleep(0.2)  # a worker ends when it finds its server gone
-    assert processes_of(environment) == []
+    assert none_left(environment)  # a worker ends when it finds its server gone
     assert command("down", environment=environment).stdout == "Nothing is running.\n"
     assert not Path(state["temporary"]).exists()
     assert not (Path(environment["RUN_DIR"]) / "key_file.json").exists()
@@ -124,7 +110,7 @@ def test_a_server_that_was_killed_leaves_nothing_to_the_next_command(environment
 def test_up_in_the_foreground_tells_being_stopped_from_a_crash(
     environment: dict[str, str], ended_by: str, status: int
 ) -> None:
-    words = [sys.executable, "-m", "server.up", "--models", "shapes"]
+    words = [sys.executable, "-m", "server.up", "--no-ui", "--models", "shapes"]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as foreground:
         assert foreground.stdout is not None
@@ -145,7 +131,7 @@ def test_a_port_in_use_is_named(environment: dict[str, str], variable: str) -> N
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", int(environment[variable])))
         taken.listen()
-        done = command("up", "--detach", "--models", "shapes", environment=environment)
+        done = command("up", "--no-ui", "--detach", "--models", "shapes", environment=environment)
     assert_refused(done, f"port {environment[variable]} is in use", variable)
 
 
@@ -161,7 +147,7 @@ def test_a_worker_that_dies_while_loading_is_named_with_its_reason(environment: 
         for name in whole.namelist():
             content = whole.read(name)
             broken.writestr(name, b"<net" if name == "model.xml" else content.replace(b"shapes", b"broken"))
-    done = command("up", "--detach", "--models", "broken", environment=environment)
+    done = command("up", "--no-ui", "--detach", "--models", "broken", environment=environment)
     assert_refused(done, "a worker of broken died while loading", "server.log")
     assert re.search(r"loading: \w*(Error|Exception)", done.stderr), done.stderr
     assert processes_of(environment) == []
@@ -173,7 +159,9 @@ def test_a_worker_that_dies_while_loading_is_named_with_its_reason(environment: 
 def test_a_corrupt_download_is_refused_and_not_kept(environment: dict[str, str], body: bytes, words: list[str]) -> None:
     before = set((ROOT / "weights").glob("*")) if (ROOT / "weights").exists() else set()
     with answering(lambda *_: (200, body)) as url:
-        done = command("up", "--detach", "--models", "yolov5n", environment={**environment, "YOLOV5_WEIGHTS_URL": url})
+        done = command(
+            "up", "--no-ui", "--detach", "--models", "yolov5n", environment={**environment, "YOLOV5_WEIGHTS_URL": url}
+        )
     assert_refused(done, *words)
     assert (set((ROOT / "weights").glob("*")) if (ROOT / "weights").exists() else set()) == before
 
@@ -183,7 +171,7 @@ def test_a_full_disk_is_named(environment: dict[str, str]) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting a small file system needs root")
     store = environment["MODEL_STORE"]
-    up = f"{sys.executable} -m server.up --detach --models shapes"
+    up = f"{sys.executable} -m server.up --no-ui --detach --models shapes"
     script = f"mount -t tmpfs -o size=3m small {store} && exec {up}"
     done = subprocess.run(
         ["unshare", "--mount", "bash", "-c", script],

@@ -9,7 +9,7 @@ import pytest
 
 import client as client_module
 from answering import answering
-from client import Busy, Client, InvalidToken, Refused, Unreachable, read_token
+from client import Busy, Client, Failed, InvalidToken, Refused, ServiceError, Unreachable, read_token
 
 ANSWER = {
     "model": "yolov5s",
@@ -86,15 +86,18 @@ def test_503_is_tried_again_and_given_up_in_the_end(failures: int, succeeds: boo
                 Client(url).detect("yolov5s", b"")
 
 
-@pytest.mark.parametrize("status", [400, 404, 413, 422, 500, 301])
-def test_other_failures_are_not_tried_again(status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(400, Refused), (404, Refused), (413, Refused), (422, Refused), (301, Refused), (500, Failed)],
+)
+def test_other_failures_are_not_tried_again(status: int, expected: type[ServiceError]) -> None:
     calls = []
 
     def reply(*_: object) -> Reply:
         calls.append(1)
         return status, {"code": status, "type": "Kind", "message": "what was wrong"}
 
-    with serving(reply) as url, pytest.raises(Refused, match="what was wrong") as caught:
+    with serving(reply) as url, pytest.raises(expected, match="what was wrong") as caught:
         Client(url).detect("yolov5s", b"")
     assert (len(calls), caught.value.status, caught.value.kind) == (1, status, "Kind")
 

@@ -12,6 +12,11 @@ ROOT = Path(__file__).parents[2]
 DETECTION = ROOT / "handler" / "detection"
 LIBRARIES = {"numpy", "cv2", "PIL", "simplejpeg", "openvino", "torch"}
 
+WITHOUT_STREAMLIT = (
+    "asking", "client", "drawing", "exchange", "exports", "fetching", "filtering", "matching", "operation", "password",
+    "prometheus", "settings", "simulation", "store", "swap", "tables", "words",
+)  # fmt: skip
+
 
 def imported(path: Path) -> set[str]:
     """Top-level names of what a file imports, anywhere in it; `.sibling` for its neighbours."""
@@ -45,8 +50,18 @@ def test_the_handler_knows_detection_only() -> None:
 def test_the_page_shares_only_the_wire_with_the_rest(path: Path) -> None:
     ours = {"detection", "yolov5_handler"} | {path.name for path in (ROOT / "scripts").iterdir() if path.is_dir()}
     assert not imported(path) & (ours | {"torch", "ultralytics"})
-    if path.stem in ("client", "drawing", "exports"):
-        assert "streamlit" not in imported(path)
+
+
+@pytest.mark.parametrize("name", WITHOUT_STREAMLIT)
+def test_what_is_behind_the_page_needs_no_streamlit(name: str) -> None:
+    reached, left = set[str](), [name]
+    while left:
+        path = ROOT / "ui" / f"{left.pop()}.py"
+        if path.stem not in reached and path.is_file():
+            reached.add(path.stem)
+            assert "streamlit" not in imported(path), f"{name} reaches {path.name}"
+            left += imported(path)
+    assert name in reached
 
 
 @pytest.mark.parametrize("path", files("handler", "scripts", "ui"), ids=lambda path: path.stem)

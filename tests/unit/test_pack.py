@@ -57,7 +57,7 @@ def test_archive_holds_handler_programs_and_description(
     programs: list[Path], options: ArchiveOptions, handler: Path
 ) -> None:
     archive = pack.pack(programs, {"name": "pets", "class_names": ["собака"]}, options, handler)
-    assert archive == options.model_store / "pets.mar"
+    assert archive == options.model_store / "pets-1.2.mar"  # beside pets.mar, which is 1.0
     with zipfile.ZipFile(archive) as opened:
         assert opened.namelist() == [
             "MAR-INF/MANIFEST.json", "detection/head.py", "model-config.yaml", "model.bin", "model.json", "model.xml",
@@ -112,9 +112,9 @@ def test_failed_write_leaves_what_was_there(
     with pytest.raises(error) as raised:
         pack.pack(programs, {}, options, handler)
     if error is PackingError:
-        assert "pets.mar: not written: the disk is full" in str(raised.value)
+        assert "pets-1.2.mar: not written: the disk is full" in str(raised.value)
     left = {path.name: path.read_bytes() for path in options.model_store.iterdir()}
-    assert left == ({} if before is None else {"pets.mar": before})
+    assert left == ({} if before is None else {"pets-1.2.mar": before})
 
 
 def test_store_that_is_a_file_is_called_so(programs: list[Path], handler: Path, tmp_path: Path) -> None:

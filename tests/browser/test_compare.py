@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import expect
+
+from matching import match
+from pictures import crowded
+from running import Service
+from visits import Visit, rows_of, upload
+
+
+def test_two_models_are_compared_as_their_answers_say(visit: Visit, site: Service) -> None:
+    data = crowded()
+    answers = [site.client.detect(model, data).detections for model in ("shapes", "shapes-small")]
+    found = match(answers)
+    rest = [each for each in found if not each.found_by_all]
+    common = len(found) - len(rest)
+    page = visit("compare")
+    upload(page, ("crowded.jpg", data))
+    expect(page.get_by_role("heading", name="Differences")).to_be_visible()
+    expect(page.get_by_text(re.compile(rf"^{common} objects? found by all, {len(rest)} not by all"))).to_be_visible()
+    expect(page.locator("[data-testid=stImage] img")).to_have_count(2)
+    for answer in answers:
+        noun = "object" if len(answer) == 1 else "objects"
+        expect(page.get_by_text(re.compile(rf"^{len(answer)} {noun} .*on the server")).first).to_be_visible()
+    if rest:
+        rows = rows_of(page, "Not found by all")
+        assert [row[0] for row in rows] == [each.class_name for each in rest]
+        assert sum(row.count("missed") for row in rows) == len(rest)
+
+
+def test_only_differences_can_be_drawn(visit: Visit, site: Service) -> None:
+    data = crowded()
+    answers = [site.client.detect(model, data).detections for model in ("shapes", "shapes-small")]
+    alone = sum(each.finders == (0,) for each in match(answers))
+    page = visit("compare")
+    upload(page, ("crowded.jpg", data))
+    page.locator("[data-testid=stImage] img").first.wait_for()
+    page.get_by_text("Only differences").click()
+    noun = "box" if alone == 1 else "boxes"
+    expect(page.locator(f"img[alt^='crowded.jpg with {alone} {noun}']").first).to_be_visible()

@@ -1,0 +1,162 @@
+"""What the management API says of the models: their versions, workers and queues."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+State = Literal["ready", "starting", "unloaded", "failed"]
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A process that holds a copy of the network. `memory_bytes` is what TorchServe last measured, 0 before that."""
+
+    id: str
+    pid: int | None
+    status: str  # READY, or what TorchServe calls UNLOADING: starting, stopping or dead
+    memory_bytes: int
+    start_time: str
+    gpu: bool
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes requests."""
+        return self.status == "READY"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a model as it is registered. `max_batch_delay` is in milliseconds."""
+
+    version: str
+    archive: str
+    min_workers: int
+    max_workers: int
+    batch_size: int
+    max_batch_delay: int
+    queued: int
+    queue_capacity: int
+    workers: tuple[Worker, ...]
+    loaded_at_startup: bool
+
+    @property
+    def ready_workers(self) -> int:
+        """How many workers take requests."""
+        return sum(worker.is_ready for worker in self.workers)
+
+    @property
+    def state(self) -> State:
+        """`ready` if it answers now; `failed` if TorchServe keeps fewer workers than it should and none is coming."""
+        if self.min_workers == 0 and not self.workers:
+            return "unloaded"
+        if self.ready_workers >= max(1, self.min_workers):
+            return "ready"
+        if self.ready_workers == 0 and not self.workers:
+            return "failed"
+        return "starting"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model. Requests that name no version go to the default version."""
+
+    name: str
+    versions: tuple[Version, ...]
+    default_version: str
+
+    @property
+    def default(self) -> Version:
+        """The default version."""
+        return self.version(self.default_version)
+
+    @property
+    def state(self) -> State:
+        """The default version's state."""
+        return self.default.state
+
+    def version(self, version: str) -> Version:
+        """The version of that name. Raises KeyError."""
+        for each in self.versions:
+            if each.version == version:
+                return each
+        raise KeyError(f"{self.name} has no version {version}")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model says of itself. `defaults` are the options that a request need not give."""
+
+    title: str
+    description: str
+    model: str
+    version: str
+    variant: str
+    classes: tuple[str, ...]
+    defaults: dict[str, Any]
+    image_size: int
+    precision: str
+    engine: str
+    device: str
+    licence: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """What /ping says. `alive`: a server answered with our token; `status` is its word, such as Healthy."""
+
+    alive: bool
+    status: str
+
+
+def read_model(name: str, default: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]]) -> Model:
+    """A model of the description of its default version and those of all versions."""
+    versions = sorted((_version(entry) for entry in entries), key=lambda each: version_key(each.version))
+    return Model(name, tuple(versions), default[0]["modelVersion"])
+
+
+def read_card(entry: dict[str, Any]) -> Card | None:
+    """The card in a description with customized metadata; None for an archive that is not of this project."""
+    metadata: Any = entry.get("customizedMetadata")
+    try:
+        return Card(
+            **{name: metadata[name] for name in Card.__annotations__ if name != "classes"},
+            classes=tuple(metadata["classes"]),
+        )
+    except (KeyError, TypeError):
+        return None
+
+
+def version_key(version: str) -> tuple[tuple[int, str], ...]:
+    """Orders versions as people do: 1.9 before 1.10."""
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in version.split("."))
+
+
+def _version(entry: dict[str, Any]) -> Version:
+    queue = entry.get("jobQueueStatus") or {}
+    pending = int(queue.get("pendingRequests", 0))
+    return Version(
+        version=entry["modelVersion"],
+        archive=entry["modelUrl"],
+        min_workers=int(entry["minWorkers"]),
+        max_workers=int(entry["maxWorkers"]),
+        batch_size=int(entry["batchSize"]),
+        max_batch_delay=int(entry["maxBatchDelay"]),
+        queued=pending,
+        queue_capacity=pending + int(queue.get("remainingCapacity", 0)),
+        workers=tuple(_worker(worker) for worker in entry["workers"]),
+        loaded_at_startup=bool(entry["loadedAtStartup"]),
+    )
+
+
+def _worker(entry: dict[str, Any]) -> Worker:
+    pid = int(entry["pid"])
+    return Worker(
+        entry["id"],
+        pid if pid > 0 else None,
+        entry["status"],
+        int(entry["memoryUsage"]),
+        entry["startTime"],
+        bool(entry["gpu"]),
+    )
