@@ -24,11 +24,7 @@ CLOCK_SKEW = timedelta(seconds=60)  # by which the server's clock may be ahead o
 
 def read_token(key_file: Path, api: Api) -> str:
     """The token that TorchServe wrote for an API. Raises InvalidToken where there is none."""
-    try:
-        key: str = _content(key_file)[api]["key"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InvalidToken(f"no {api} token in {key_file}: {type(error).__name__}; is the service running?") from error
-    return key
+    return _entry(key_file, api)[0]
 
 
 def token_after_refusal(key_file: Path, api: Api, refused: str, renew: Callable[[str], None]) -> str | None:
@@ -36,10 +32,10 @@ def token_after_refusal(key_file: Path, api: Api, refused: str, renew: Callable[
 
     `renew` is called with the API key and must ask TorchServe for a new token, which TorchServe writes into the file.
     """
-    token = read_token(key_file, api)
+    token, expires = _entry(key_file, api)  # in one reading: between two, somebody may have renewed it
     if token != refused:
         return token
-    if not _has_expired(key_file, api):
+    if not _has_expired(expires):
         return None
     try:
         with _locked(key_file):
@@ -51,13 +47,21 @@ def token_after_refusal(key_file: Path, api: Api, refused: str, renew: Callable[
     return None if token == refused else token
 
 
-def _has_expired(key_file: Path, api: Api) -> bool:
+def _entry(key_file: Path, api: Api) -> tuple[str, str]:
+    """An API's token, and when it expires as TorchServe wrote that."""
+    try:
+        entry = _content(key_file)[api]
+        return entry["key"], str(entry.get("expiration time"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidToken(f"no {api} token in {key_file}: {type(error).__name__}; is the service running?") from error
+
+
+def _has_expired(expires: str) -> bool:
     try:
         # "2027-11-22T22:10:48.134232523Z": Python reads six digits of the nine.
-        expires = datetime.fromisoformat(_content(key_file)[api]["expiration time"])
-    except (OSError, KeyError, TypeError, ValueError):
+        return datetime.fromisoformat(expires) <= datetime.now(UTC) + CLOCK_SKEW
+    except (TypeError, ValueError):
         return False
-    return expires <= datetime.now(UTC) + CLOCK_SKEW
 
 
 def _api_key(key_file: Path) -> str:
