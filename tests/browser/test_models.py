@@ -20,7 +20,9 @@ SWAP_MS = 60_000.0
 @pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service for these tests alone: they change it."""
-    with running(["shapes"], stocked_environment(tmp_path_factory.mktemp("operated")), page=True) as started:
+    with running(
+        ["shapes"], stocked_environment(tmp_path_factory.mktemp("operated"), WORKERS_PER_MODEL="1"), page=True
+    ) as started:
         yield started
 
 
