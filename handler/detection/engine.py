@@ -94,8 +94,10 @@ class TorchEngine:
         """See Engine."""
         torch = self._torch
         with torch.inference_mode():
+            # torch warns of arrays that cannot be written, which a decoder's may be.
+            writable = pixels if pixels.flags.writeable else pixels.copy()
             # Bytes travel to the device, a quarter of what floats would be.
-            batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).to(self._dtype) / 255
+            batch = torch.from_numpy(writable).to(self._device).permute(0, 3, 1, 2).to(self._dtype) / 255
             maps = self._module(batch.contiguous())
         return [raw.float().cpu().numpy() for raw in maps]
 

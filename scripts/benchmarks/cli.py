@@ -8,22 +8,31 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from archiver.errors import ArchiverError
 from benchmarks import contestants as designs
 from benchmarks.contestants import Contestant
 from benchmarks.load import BenchmarkError, Sample, require_wrk
-from benchmarks.report import Result, describe_machine, plot, table, write_json
+from benchmarks.report import Result, describe_machine, plot, summary, table, write_json
 from benchmarks.subjects import Subject, build_archives, prepare, prepare_photo
 from benchmarks.together import Together, run_together
 from server.settings import ROOT
 from server.torchserve import free_port
 
-WARM_UP_CLIENTS, WARM_UP_SECONDS = 8, 12.0  # the JVM compiles what is hot for the first few hundred requests
+WARM_UP_CLIENTS, WARM_UP_SECONDS = 4, 10.0  # the JVM compiles what is hot for the first few hundred requests
 CEILING_CLIENTS = (1, 8)
 TOGETHER = ("yolov5s", "yolov5m", "yolov5l")  # measured at once as well, in int8
-LATENCIES_PER_RUN = 3  # a run lasts at least as long as this many of its requests, one after the other
+ANSWERS_PER_CLIENT = 3  # a run lasts at least until each client has about as many
+
+
+@dataclass(frozen=True)
+class Started:
+    """A contestant that is warm, and the seconds it then took for an image."""
+
+    contestant: Contestant
+    pace: float
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     write_json(results, machine, arguments.output / "benchmark.json")
     plot(results, arguments.output / "benchmark.png")
-    text = f"{', '.join(f'{name}: {value}' for name, value in machine.items())}\n\n{table(results)}\n"
+    text = f"{', '.join(f'{name}: {value}' for name, value in machine.items())}\n\n"
+    text += f"{summary(results, many=8)}\n\n{table(results)}\n"
     if together:
         text += f"\n{together}\n"
     (arguments.output / "benchmark.md").write_text(text)
@@ -95,35 +105,36 @@ def _measure_all(arguments: argparse.Namespace, scratch: Path) -> tuple[list[Res
 
 def _start(
     stack: ExitStack, chosen: Sequence[str], subject: Subject, models: Sequence[str], photo: Path, scratch: Path
-) -> list[Contestant]:
+) -> list[Started]:
     """Everything that this variant is measured with, running and warm."""
     served: list[Contestant] = list(stack.enter_context(designs.this_service(models, photo)))
     if "first" in chosen:
         served.append(stack.enter_context(designs.first_version(subject, photo, scratch)))
     if "ultralytics" in chosen:
         served.append(stack.enter_context(designs.ultralytics_export(subject, photo)))
+    started = []
     for each in served:
-        failures = each.run(WARM_UP_CLIENTS, WARM_UP_SECONDS).failures
-        if failures:
-            raise BenchmarkError(f"{each.design}, {each.model}: {failures} requests failed while it was warmed up")
-    ceilings: list[Contestant] = []
+        sample = each.run(WARM_UP_CLIENTS, WARM_UP_SECONDS)
+        if sample.failures:
+            raise BenchmarkError(f"{each.design}, {each.model}: {sample.failures} requests failed while it warmed up")
+        started.append(Started(each, sample.seconds / sample.requests))
     if "in-process" in chosen:
         own = [model for model in models if model != subject.anchor_free.stem]
-        ceilings = [designs.in_process(model, photo, scratch / "store", scratch) for model in own]
-    return [*served, *ceilings]
+        started += [Started(designs.in_process(model, photo, scratch / "store", scratch), 0.0) for model in own]
+    return started
 
 
 def _take_turns(
-    subject: Subject, started: Sequence[Contestant], clients: int, arguments: argparse.Namespace
+    subject: Subject, started: Sequence[Started], clients: int, arguments: argparse.Namespace
 ) -> list[Result]:
     """All contestants, one after the other, several times over: so that a slow minute of the machine meets all."""
     # Without a server there are no clients: either a core has a picture or it has not.
-    started = [each for each in started if each.design != "in-process" or clients in CEILING_CLIENTS]
-    samples: list[list[Sample]] = [[] for _ in started]
+    chosen = [each for each in started if each.contestant.design != "in-process" or clients in CEILING_CLIENTS]
+    samples: list[list[Sample]] = [[] for _ in chosen]
     for _ in range(arguments.rounds):
-        for index, contestant in enumerate(started):
-            known = samples[index][-1].p50 if samples[index] else 0.0
-            sample = contestant.run(clients, max(arguments.seconds, LATENCIES_PER_RUN * known))
+        for index, each in enumerate(chosen):
+            contestant = each.contestant
+            sample = contestant.run(clients, max(arguments.seconds, ANSWERS_PER_CLIENT * clients * each.pace))
             samples[index].append(sample)
             print(
                 f"  {contestant.model:14} {contestant.design:18} {clients:2} clients "
@@ -131,8 +142,8 @@ def _take_turns(
                 flush=True,
             )
     return [
-        Result(subject.variant, each.design, each.model, clients, tuple(found))
-        for each, found in zip(started, samples, strict=True)
+        Result(subject.variant, each.contestant.design, each.contestant.model, clients, tuple(found))
+        for each, found in zip(chosen, samples, strict=True)
     ]
 
 

@@ -40,7 +40,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Sample:
-    """What one run reached. `requests` were answered with success, `failures` were not; latencies in seconds."""
+    """What one run reached. `requests` were answered with success in `seconds`, `failures` were not.
+
+    `cpu_seconds` is the CPU time that those took. Latencies in seconds.
+    """
 
     requests: int
     failures: int
@@ -72,9 +75,31 @@ def run_load(target: Target, clients: int, seconds: float) -> Sample:
     if done.returncode != 0:
         raise BenchmarkError(f"wrk failed on {target.url}: {done.stderr.strip() or done.stdout.strip()}")
     found = json.loads(done.stdout.splitlines()[-1])
+    answered = sorted(found.pop("answered"))
+    requests, spent = steady(answered, clients)
     resident = sum(process.memory_info().rss for process in target.processes)
     wait_until_idle(target.processes)
-    return Sample(**found, cpu_seconds=cpu, resident_bytes=resident)
+    # What was in work when the time was up has cost its part too: on average, half of it.
+    return Sample(
+        requests,
+        seconds=spent,
+        cpu_seconds=cpu / (len(answered) + clients / 2) * requests,
+        resident_bytes=resident,
+        **found,
+    )
+
+
+def steady(answered: Sequence[float], clients: int) -> tuple[int, float]:
+    """Requests and seconds between the first answer to each client and the last answer of all.
+
+    strategy: a load begins with nothing done and ends with `clients` requests in work. Counting those of a fixed time
+    would take as many from a slow server as from a fast one.
+    """
+    if len(answered) < 2 * clients:
+        raise BenchmarkError(
+            f"{len(answered)} answers to {clients} clients are too few to measure; give it more seconds"
+        )
+    return len(answered) - clients, answered[-1] - answered[clients - 1]
 
 
 def wait_until_idle(processes: Sequence[psutil.Process]) -> None:

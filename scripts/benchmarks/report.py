@@ -69,6 +69,29 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def summary(results: Sequence[Result], many: int) -> str:
+    """A short table: throughput with `many` clients, and what a lone one waits."""
+    busy = {(each.variant, each.design, each.model): each for each in results if each.clients == many}
+    lone = {(each.variant, each.design, each.model): each for each in results if each.clients == 1}
+    first_busy = {variant: each for (variant, design, _), each in busy.items() if design == FIRST}
+    first_lone = {variant: each for (variant, design, _), each in lone.items() if design == FIRST}
+    lines = [
+        f"| model | design | images/s, {many} clients | to first | median ms, lone client | to first | RSS MB |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for key, each in busy.items():
+        if key not in lone:
+            continue
+        waits = lone[key].latency("p50")
+        gain = f"{each.throughput / first_busy[key[0]].throughput:.1f}" if key[0] in first_busy else ""
+        wait = f"{waits / first_lone[key[0]].latency('p50'):.2f}" if key[0] in first_lone else ""
+        lines.append(
+            f"| {each.model} | {each.design} | {each.throughput:.1f} | {gain} | {1000 * waits:.0f} | {wait} "
+            f"| {each.resident_bytes / 1e6:.0f} |"
+        )
+    return "\n".join(lines)
+
+
 def write_json(results: Sequence[Result], machine: dict[str, object], path: Path) -> None:
     """Every sample, and the machine."""
     rows = [

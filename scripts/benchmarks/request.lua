@@ -1,4 +1,8 @@
--- For wrk: one POST, described by environment variables, and what came of it as a line of JSON.
+-- For wrk: one POST, described by environment variables; when each answer came, as a line of JSON.
+local ffi = require("ffi")
+ffi.cdef("typedef struct { long seconds; long microseconds; } moment; int gettimeofday(moment *, void *);")
+local now = ffi.new("moment")
+
 local file = assert(io.open(os.getenv("BODY"), "rb"))
 wrk.method = "POST"
 wrk.body = file:read("*a")
@@ -6,11 +10,27 @@ file:close()
 wrk.headers["Content-Type"] = os.getenv("CONTENT_TYPE")
 if os.getenv("TOKEN") then wrk.headers["Authorization"] = "Bearer " .. os.getenv("TOKEN") end
 
-function done(summary, latency, requests)
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+
+function init() answered = {} end
+
+function response(status)
+  if status == 200 then
+    ffi.C.gettimeofday(now, nil)
+    table.insert(answered, tonumber(now.seconds) + tonumber(now.microseconds) / 1e6)
+  end
+end
+
+function done(summary, latency)
   local errors = summary.errors
-  local unanswered = errors.connect + errors.read + errors.write + errors.timeout
+  local failures = errors.status + errors.connect + errors.read + errors.write + errors.timeout
+  local moments = {}
+  for _, thread in ipairs(threads) do
+    for _, moment in ipairs(thread:get("answered")) do table.insert(moments, string.format("%.6f", moment)) end
+  end
   io.write(string.format(
-    '{"requests": %d, "failures": %d, "seconds": %f, "p50": %f, "p95": %f, "p99": %f}\n',
-    summary.requests - errors.status, errors.status + unanswered, summary.duration / 1e6,
-    latency:percentile(50) / 1e6, latency:percentile(95) / 1e6, latency:percentile(99) / 1e6))
+    '{"failures": %d, "p50": %f, "p95": %f, "p99": %f, "answered": [%s]}\n', failures,
+    latency:percentile(50) / 1e6, latency:percentile(95) / 1e6, latency:percentile(99) / 1e6,
+    table.concat(moments, ", ")))
 end

@@ -1,0 +1,260 @@
+"""The engines side by side, and what the detector makes of one that takes pictures of one shape together.
+
+What CUDA runs is run here on the CPU, and on CUDA too where there is any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from archiver.build import describe
+from archiver.checkpoint import load_checkpoint
+from archiver.cut import cut
+from archiver.graph import export_openvino, export_torch
+from archiver.options import ArchiveOptions
+from archiver.pack import write_description
+from archiver.weights import EMBEDDED
+from checkpoints import build_checkpoint
+from detection.description import Description
+from detection.detector import Detections, Detector, Task
+from detection.engine import Engine, Maps, OpenVINOEngine, Pixels, TorchEngine
+from detection.errors import DetectionError, ImageTooLarge, InvalidImage, UnsupportedImage
+from detection.options import Options
+from networks import Style
+from pictures import TEST_SEED, blank, crowded, encoded
+from shapes.generator import draw
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+MAX_PIXELS = 1_000_000
+OPTIONS = Options(image_size=320)
+# Letterboxed to 320 they have five shapes, of which two are each shared by several pictures.
+SIZES_WH = [(320, 320), (320, 240), (200, 200), (120, 400), (640, 480), (1, 300), (320, 320), (900, 300)]
+# One picture and eight of them are multiplied out in another order, which changes the last bits of a float32: about
+# 1e-5 of a logit, which a box of a few hundred pixels shows as thousandths of a pixel.
+ROUNDING = {"pixels": 0.01, "confidence": 1e-4}
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@dataclass
+class Recorder:
+    """An engine that keeps what it was called with, and runs out of memory for inputs of one height and width."""
+
+    engine: Engine
+    too_large_hw: tuple[int, int] | None = None
+    name: str = "recorder"
+    lanes: int = 2
+    batches: bool = True
+    calls: list[tuple[tuple[int, ...], bool]] = field(default_factory=list)
+
+    def infer(self, pixels: Pixels, alone: bool) -> Maps:
+        self.calls.append((pixels.shape, alone))
+        if pixels.shape[1:3] == self.too_large_hw:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.engine.infer(pixels, alone)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with anchors as both engines' programs and its head, as they stand in unpacked archives."""
+    unpacked = tmp_path_factory.mktemp("anchored")
+    checkpoint = build_checkpoint("n", unpacked / "small.pt", ["cat", "dog"], style=Style(width=0.125))
+    export(checkpoint, unpacked, "openvino", "torch")
+    return unpacked
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded model, which has no anchors and knows what it sees, as a torch program."""
+    unpacked = tmp_path_factory.mktemp("shapes")
+    export(EMBEDDED, unpacked, "torch")
+    return unpacked
+
+
+def export(checkpoint: Path, unpacked: Path, *engines: str) -> None:
+    """What archives for these engines hold besides the handler."""
+    loaded = load_checkpoint(checkpoint)
+    parts = cut(loaded.network, loaded.anchors)
+    parts.save(unpacked)
+    if "openvino" in engines:
+        export_openvino(parts.network, parts.outputs, loaded.strides, unpacked)
+    export_torch(parts.network, loaded.strides, unpacked)
+    write_description(describe(loaded, ArchiveOptions("small", unpacked), ""), unpacked / "model.json")
+
+
+@pytest.fixture(scope="module")
+def on_torch(folder: Path) -> TorchEngine:
+    return TorchEngine(folder / "model.pt2", "cpu", 1)
+
+
+@pytest.fixture(scope="module")
+def on_openvino(folder: Path) -> OpenVINOEngine:
+    return OpenVINOEngine(folder / "model.xml", 1, 1)
+
+
+def detector_of(folder: Path, engine: Engine) -> Detector:
+    return Detector(engine, Description.read(folder / "model.json").head(folder), MAX_PIXELS)
+
+
+def tasks_of(pictures: Sequence[bytes], options: Options = OPTIONS) -> list[Task]:
+    return [Task(picture, options) for picture in pictures]
+
+
+def pictures_of_many_shapes() -> list[bytes]:
+    forms = ["JPEG", "PNG", "WEBP", "BMP"]
+    return [encoded(seed, forms[seed % 4], size_wh) for seed, size_wh in enumerate(SIZES_WH)]
+
+
+def assert_same(
+    found: Detections | Exception, wanted: Detections | Exception, pixels: float, confidence: float
+) -> None:
+    """The same detections; which of two equally confident ones comes first may differ."""
+    assert isinstance(found, Detections), found
+    assert isinstance(wanted, Detections), wanted
+    assert found.image_hw == wanted.image_hw
+    assert len(found.boxes) == len(wanted.boxes)
+    # In units of what is allowed; the confidences tell boxes apart that were clipped to the same rest.
+    apart = np.abs(found.boxes[:, None] - wanted.boxes[None]).max(axis=2, initial=0) / pixels
+    apart = np.maximum(apart, np.abs(found.confidences[:, None] - wanted.confidences[None]) / confidence)
+    apart[found.class_ids[:, None] != wanted.class_ids[None]] = np.inf
+    partners = [int(row.argmin()) for row in apart]
+    assert sorted(partners) == list(range(len(partners)))
+    assert max((row.min() for row in apart), default=0) <= 1
+
+
+@pytest.mark.parametrize("options", [OPTIONS, Options(image_size=320, confidence=0.1, multi_label=True)])
+def test_both_engines_find_the_same(
+    folder: Path, on_torch: TorchEngine, on_openvino: OpenVINOEngine, options: Options
+) -> None:
+    tasks = tasks_of([*pictures_of_many_shapes(), crowded()], options)
+    one, other = (detector_of(folder, engine).detect(tasks) for engine in (on_torch, on_openvino))
+    assert sum(len(found.boxes) for found in one if isinstance(found, Detections)) > 20
+    for first, second in zip(one, other, strict=True):
+        assert_same(first, second, pixels=0.05, confidence=1e-3)
+
+
+def test_each_picture_of_a_batch_is_answered_as_if_alone(folder: Path, on_torch: TorchEngine) -> None:
+    good = pictures_of_many_shapes()
+    bad: list[tuple[bytes, type[DetectionError]]] = [
+        (encoded(0)[:900], InvalidImage),
+        (blank((1200, 900)), ImageTooLarge),
+        (b"garbage", UnsupportedImage),
+        (b"", InvalidImage),
+    ]
+    # In between, first and last; each good one twice, so that the order of equal ones counts too.
+    pictures = [bad[0][0], *good[:3], bad[1][0], *good, bad[2][0], *good[3:], bad[3][0]]
+    engine = Recorder(on_torch)
+    detector = detector_of(folder, engine)
+    together = detector.detect(tasks_of(pictures))
+    assert len(engine.calls) == len({shape[1:3] for shape, _ in engine.calls}) == 5
+    assert sum(shape[0] for shape, _ in engine.calls) == 2 * len(good)
+    assert {alone for _, alone in engine.calls} == {False}
+    lone = {picture: detector.detect(tasks_of([picture]))[0] for picture in pictures}
+    kinds = dict(bad)
+    for picture, found in zip(pictures, together, strict=True):
+        if picture in kinds:
+            assert type(found) is kinds[picture]
+            assert str(found) == str(lone[picture])
+        else:
+            assert_same(found, lone[picture], **ROUNDING)
+
+
+def test_the_options_of_a_picture_are_its_own(folder: Path, on_torch: TorchEngine) -> None:
+    picture = crowded()
+    several = [OPTIONS, Options(image_size=320, confidence=0.9), Options(max_detections=1), Options(image_size=32)]
+    detector = detector_of(folder, on_torch)
+    together = detector.detect([Task(picture, options) for options in several])
+    for options, found in zip(several, together, strict=True):
+        assert_same(found, detector.detect([Task(picture, options)])[0], **ROUNDING)
+
+
+def test_more_pictures_of_one_shape_than_a_program_takes_are_split(
+    folder: Path, on_torch: TorchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detection.detector.MAX_BATCH", 2)
+    pictures = [encoded(seed, "PNG", size_wh) for seed, size_wh in enumerate([(320, 320), (320, 160)] * 3)]
+    pictures += [encoded(seed, "PNG", (320, 320)) for seed in range(6, 8)]
+    engine = Recorder(on_torch)
+    together = detector_of(folder, engine).detect(tasks_of(pictures))
+    assert [shape[:3] for shape, _ in engine.calls] == [
+        (2, 320, 320), (2, 320, 320), (1, 320, 320), (2, 160, 320), (1, 160, 320)
+    ]  # fmt: skip
+    for picture, found in zip(pictures, together, strict=True):
+        assert_same(found, detector_of(folder, on_torch).detect(tasks_of([picture]))[0], **ROUNDING)
+
+
+def test_a_full_batch_of_one_shape_is_one_call(folder: Path, on_torch: TorchEngine) -> None:
+    pictures = [encoded(seed, "PNG", (64, 64)) for seed in range(4)] * 16
+    engine = Recorder(on_torch)
+    options = Options(image_size=64)
+    together = detector_of(folder, engine).detect(tasks_of(pictures, options))
+    assert engine.calls == [((64, 64, 64, 3), False)]
+    for index, found in enumerate(together):
+        assert_same(found, together[index % 4], **ROUNDING)
+
+
+def test_an_engine_s_failure_is_that_of_its_group_alone(folder: Path, on_torch: TorchEngine) -> None:
+    pictures = pictures_of_many_shapes()
+    engine = Recorder(on_torch, too_large_hw=(320, 320))
+    together = detector_of(folder, engine).detect(tasks_of([*pictures, encoded(0)[:900]]))
+    square = {index for index, (width, height) in enumerate(SIZES_WH) if width == height}
+    assert len(square) == 3
+    for index, (picture, found) in enumerate(zip(pictures, together, strict=False)):
+        if index in square:
+            assert isinstance(found, torch.OutOfMemoryError)
+        else:
+            assert_same(found, detector_of(folder, on_torch).detect(tasks_of([picture]))[0], **ROUNDING)
+    assert isinstance(together[-1], InvalidImage)
+
+
+def test_a_lone_picture_s_failure_is_returned_not_raised(folder: Path, on_torch: TorchEngine) -> None:
+    engine = Recorder(on_torch, too_large_hw=(320, 320))
+    [found] = detector_of(folder, engine).detect(tasks_of([encoded(0, "PNG", (320, 320))]))
+    assert isinstance(found, torch.OutOfMemoryError)
+
+
+def test_no_pictures_are_no_call(folder: Path, on_torch: TorchEngine) -> None:
+    engine = Recorder(on_torch)
+    assert detector_of(folder, engine).detect([]) == []
+    assert detector_of(folder, engine).detect(tasks_of([b"", b"garbage"]))
+    assert engine.calls == []
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_half_precision_finds_the_same_clear_objects(shapes: Path, device: str) -> None:
+    tasks = tasks_of([encoded(seed, "PNG") for seed in range(3)])
+    engine = TorchEngine(shapes / "model.pt2", "cpu", 1)
+    exact = detector_of(shapes, engine).detect(tasks)
+    if device == "cpu":
+        engine._dtype = torch.float16
+        engine._module.to(torch.float16)
+    else:
+        engine = TorchEngine(shapes / "model.pt2", device, 1)  # of itself in half precision
+    for seed, (wanted, found) in enumerate(zip(exact, detector_of(shapes, engine).detect(tasks), strict=True)):
+        assert isinstance(wanted, Detections), wanted
+        assert isinstance(found, Detections), found
+        clear = np.flatnonzero(wanted.confidences > 0.5)
+        assert len(clear) >= len(draw(TEST_SEED + seed).class_ids) - 1
+        for index in clear:
+            # Of neighbouring cells that saw the same object another one may have won: measured, up to 0.94 pixels.
+            distances = np.abs(found.boxes - wanted.boxes[index]).max(axis=1)
+            nearest = int(distances.argmin())
+            assert distances[nearest] < 2.0
+            assert found.class_ids[nearest] == wanted.class_ids[index]
+            assert found.confidences[nearest] == pytest.approx(wanted.confidences[index], abs=0.01)
+
+
+@pytest.mark.parametrize(("batches", "several"), [(True, [4]), (False, [1, 1])])
+def test_a_warm_up_runs_both_ways_of_a_call(
+    folder: Path, on_torch: TorchEngine, batches: bool, several: list[int]
+) -> None:
+    engine = Recorder(on_torch, batches=batches)
+    detector_of(folder, engine).warm_up(OPTIONS)
+    assert [shape for shape, alone in engine.calls if alone] == [(1, 320, 320, 3)]
+    assert [shape for shape, alone in engine.calls if not alone] == [(count, 320, 320, 3) for count in several]
