@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, TimeoutError, expect
 
 from loading import asking, stocked_environment, versions
 from running import Service, running
@@ -46,9 +46,20 @@ def unlock(page: Page, password: str) -> None:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    """Choose in the list of this name that can be seen."""
-    page.get_by_role("combobox", name=label).locator("visible=true").click()
-    page.get_by_role("option", name=option).click()
+    """Choose in the list of this name that can be seen.
+
+    When the sidebar's watch sees that the models changed, the page is drawn anew, which closes a list that was just
+    opened: then it is opened again, as a user would.
+    """
+    wanted = page.get_by_role("option", name=option)
+    for _ in range(5):
+        page.get_by_role("combobox", name=label).locator("visible=true").click()
+        try:
+            wanted.click(timeout=4000)
+            return
+        except TimeoutError:
+            page.keyboard.press("Escape")
+    wanted.click()
 
 
 def default(service: Service) -> str:
