@@ -84,7 +84,6 @@ class Job:
         self.question = question
         self.total = len(pictures)
         self.stopped = False
-        self.last: Picture | None = None
         self._left = list(reversed(pictures))
         self._memory = memory
         self._ask = ask
@@ -133,4 +132,3 @@ class Job:
             self._memory[key_of(picture, self.question)] = Asked(self.question.confidence, outcome)
             with self._lock:
                 self._answered += 1
-                self.last = picture

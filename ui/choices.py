@@ -51,8 +51,13 @@ class Choice:
 SIMULATED = Choice(MODEL, "0", "ready")
 
 
-def choices_of(models: tuple[Model, ...]) -> list[Choice]:
-    """All versions of all models; those that are ready first, default versions before others."""
+def choices_of(now: Status) -> list[Choice]:
+    """All versions of all models; those that are ready first, default versions before others.
+
+    While the server is away they are those it had, so that its answers stay on the page.
+    """
+    models: tuple[Model, ...] = now.models if now.alive else session.kept("models", ())
+    st.session_state["models"] = models
     found = [
         Choice(model.name, version.version, version.state, version.version == model.default_version)
         for model in models
@@ -63,9 +68,7 @@ def choices_of(models: tuple[Model, ...]) -> list[Choice]:
 
 def model(now: Status) -> Choice | None:
     """The model that is wanted, or None where there is none."""
-    models: tuple[Model, ...] = now.models if now.alive else session.kept("models", ())
-    st.session_state["models"] = models  # while the server is away its answers stay on the page
-    found = choices_of(models)
+    found = choices_of(now)
     if not found:
         return None
     remembered: str = st.session_state.get("model", "")

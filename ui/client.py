@@ -17,7 +17,6 @@ from answers import Answer, Detection, read_answer
 from errors import Busy, Failed, InvalidToken, Refused, ServiceError, TimedOut, Unreachable
 from keys import Api, read_token, token_after_refusal
 from models import Card, Health, Model, read_card, read_model
-from settings import Settings
 
 __all__ = [
     "Answer", "Api", "Busy", "Client", "Detection", "Failed", "InvalidToken", "Refused", "ServiceError", "TimedOut",
@@ -47,11 +46,6 @@ class Client:
         self._retries = retries
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the environment must not see the tokens
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Client:
-        """The client of the page's own service."""
-        return cls(settings.inference_url, settings.management_url, settings.key_file)
 
     def detect(self, model: str, image: bytes, version: str | None = None, **options: Any) -> Answer:
         """Detections of `model` (or "model/version") in a picture's bytes, sent as they are.

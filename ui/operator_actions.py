@@ -12,6 +12,7 @@ from exchange import Exchange, Exchanges
 from models import Model, Version
 from operation import MOST_WORKERS, InvalidAction, Operator
 from password import NotPermitted
+from results import counted
 from sources import SAMPLE
 from status import forget
 from store import Archive, list_archives
@@ -40,8 +41,7 @@ def workers(models: Sequence[Model], perform: Perform) -> None:
     found = _version(models, "workers")
     if found is None:
         return
-    model, version = found
-    name = f"{model.name} {version.version}"
+    name, model, version = found
     count = st.number_input(
         "Workers", 1, MOST_WORKERS, max(1, version.min_workers), key=f"count-{name}-{version.min_workers}", width=200,
         help="Each is a process with its own copy of the network. What one that goes has in work may fail.",
@@ -53,7 +53,7 @@ def workers(models: Sequence[Model], perform: Perform) -> None:
             return
         if st.button("Scale", icon=":material/tune:", type="primary"):
             perform(
-                f"{name} has {count} worker{'' if count == 1 else 's'}.",
+                f"{name} has {counted(int(count), 'worker', 'workers')}.",
                 lambda it: it.scale(model.name, version.version, int(count)),
             )
         if st.button("Unload", icon=":material/stop:"):
@@ -104,21 +104,19 @@ def default_and_removal(models: Sequence[Model], perform: Perform) -> None:
     found = _version(models, "removal")
     if found is None:
         return
-    model, version = found
-    name = f"{model.name} {version.version}"
+    name, model, version = found
     with st.container(horizontal=True):
         is_default = version.version == model.default_version
         if st.button("Make default", icon=":material/star:", disabled=is_default):
             perform(f"{name} is the default.", lambda it: it.set_default(model.name, version.version))
         if st.button("Unregister", icon=":material/delete:", disabled=is_default and len(model.versions) > 1):
-            _confirm_removal(model, version, perform)
+            _confirm_removal(name, model, version, perform)
     if is_default and len(model.versions) > 1:
         st.caption("The default version is the last to go: make another one the default first.")
 
 
 @st.dialog("Unregister this version?")
-def _confirm_removal(model: Model, version: Version, perform: Perform) -> None:
-    name = f"{model.name} {version.version}"
+def _confirm_removal(name: str, model: Model, version: Version, perform: Perform) -> None:
     st.markdown(
         f"**{notices.plain(name)}** will answer nothing more, and requests that it still has are lost. "
         "Its archive stays in the model store."
@@ -130,13 +128,14 @@ def _confirm_removal(model: Model, version: Version, perform: Perform) -> None:
             st.rerun()
 
 
-def _version(models: Sequence[Model], key: str) -> tuple[Model, Version] | None:
-    """The version that is chosen, with its model."""
+def _version(models: Sequence[Model], key: str) -> tuple[str, Model, Version] | None:
+    """The version that is chosen: what to call it, its model, itself."""
     found = {f"{model.name} {version.version}": (model, version) for model in models for version in model.versions}
     if not found:
         st.caption("No model is registered.")
         return None
-    return found[st.selectbox("Version", list(found), key=f"{key}-version")]
+    name = st.selectbox("Version", list(found), key=f"{key}-version")
+    return name, *found[name]
 
 
 def _archive(key: str, is_wanted: Callable[[Archive], bool]) -> str:

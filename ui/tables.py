@@ -42,7 +42,7 @@ def counts(answer: Answer) -> str:
 
 
 def table(caption: str, heads: Row, rows: Sequence[Row], numbers: Sequence[int] | range = ()) -> str:
-    """A table. Cells of `rows` are HTML (see `text`); `numbers` are the columns that are aligned right."""
+    """A table. Cells of `rows` are HTML; `numbers` are the columns that are aligned right."""
     kinds = [' class="number"' if index in numbers else "" for index in range(len(heads))]
     head = "".join(f'<th scope="col"{kind}>{escape(text)}</th>' for text, kind in zip(heads, kinds, strict=True))
     body = "".join(
@@ -50,11 +50,6 @@ def table(caption: str, heads: Row, rows: Sequence[Row], numbers: Sequence[int] 
     )
     title = f"<caption>{escape(caption)}</caption>"
     return f'{STYLE}<table class="rows">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-
-
-def text(content: object) -> str:
-    """A cell of plain text."""
-    return escape(str(content))
 
 
 def classed(found: Detection) -> str:

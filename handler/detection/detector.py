@@ -161,5 +161,5 @@ def _attempt(step: Callable[..., T], *arguments: object) -> T | Exception:
             return argument
     try:
         return step(*arguments)
-    except Exception as error:
+    except Exception as error:  # whatever it is, it is this picture's
         return error

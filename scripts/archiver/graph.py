@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch.export import Dim
 
+from detection.engine import MAX_BATCH
+
 from .errors import ExportError
 
-MAX_BATCH = 64
 MAX_SIDE = 2048
 """Largest height and width that a torch program takes."""
 

@@ -220,7 +220,8 @@ def test_foreign_checkpoint_leaves_no_archive(options: ArchiveOptions, tmp_path:
 
 def test_help_is_instant_and_exported_archive_needs_no_ultralytics() -> None:
     code = "import sys; sys.modules['ultralytics'] = None; import archiver.checkpoint, archiver.graph, archiver.pack"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT / "scripts", check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("scripts", "handler"))}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
 
 
 def test_archiver_is_installed() -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
-from server.settings import ROOT, Settings, SettingsError, default_workers
+from server.settings import BATCH_SIZE, ROOT, Settings, SettingsError, default_workers
 
 VARIABLES = (
     "INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT", "UI_PORT", "WORKERS_PER_MODEL", "TOKEN_EXPIRATION_MIN",
@@ -60,3 +61,8 @@ def test_a_value_that_cannot_be_used_is_named(
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment()
     assert words in str(caught.value)
+
+
+def test_workers_are_reckoned_with_the_batch_that_archives_have() -> None:
+    config = yaml.safe_load((ROOT / "handler" / "model-config.yaml").read_text())
+    assert config["batchSize"] == BATCH_SIZE

@@ -15,12 +15,11 @@ import session
 import sources
 import tables
 from asking import Asked, Key, Picture, Question, key_of, missing
-from choices import Choice
+from choices import DEFAULTS, Choice
 from client import Answer, Detection
 from exports import Shown
 from filtering import above
 from matching import Match, match
-from models import Model
 from pixels import InvalidPicture
 from status import Status, status
 
@@ -58,9 +57,7 @@ def main() -> None:
 
 def models_of(now: Status) -> list[Choice]:
     """Two models or more, of those that are ready."""
-    models: tuple[Model, ...] = now.models if now.alive else session.kept("models", ())
-    st.session_state["models"] = models
-    found = [choice for choice in choices.choices_of(models) if choice.state == "ready"]
+    found = [choice for choice in choices.choices_of(now) if choice.state == "ready"]
     if now.alive and len(found) < 2:
         st.info(f"The server has {len(found)} ready of the two models that this needs; scripts/up --models adds more.")
     names = [choice.name for choice in found]
@@ -115,7 +112,10 @@ def ask_all(picture: Picture, chosen: Sequence[Choice], confidence: float) -> li
         except Exception as error:  # it is this model's; the others go on
             return Asked(question.confidence, error)
 
-    questions = [Question(service, choice.model, choice.version, (), min(confidence, 0.25)) for choice in chosen]
+    questions = [
+        Question(service, choice.model, choice.version, (), min(confidence, DEFAULTS["confidence"]))
+        for choice in chosen
+    ]
     keys: list[Key] = [key_of(picture, question) for question in questions]
     with st.spinner("Asking the models"), ThreadPoolExecutor(MOST) as threads:
         open_ones = [index for index, question in enumerate(questions) if missing([picture], question, memory)]
