@@ -18,6 +18,7 @@ from detection.image import MAX_PIXELS
 from detection.options import Options
 from detection.request import Contract, Request
 from detection.response import Encoder, Response, encode_error
+from measures import Measures
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +37,21 @@ class YOLOv5Handler:
         gpu = context.system_properties.get("gpu_id")
         self.device = "cpu" if gpu is None else f"cuda:{gpu}"
         self.network = Description.read(folder / "model.json")
-        engine = load_engine(folder, self.network.engine, self.device, settings.get("batchSize", 1))
+        engine = load_engine(folder, self.network, self.device, settings.get("batchSize", 1))
         self.detector = Detector(engine, self.network.head(folder), config.get("max_pixels", MAX_PIXELS))
         defaults = replace(Options(image_size=self.network.image_size), **config.get("options", {}))
         self.contract = Contract(context.model_name, self.network.class_names, defaults)
         version = (context.manifest or {}).get("model", {}).get("modelVersion", self.network.version)
         self.encoder = Encoder(context.model_name, version, self.network.class_names)
+        self.measures = Measures(context.metrics, context.model_name, version)
         self.detector.warm_up(defaults)
 
     def handle(self, data: list[dict[str, Any]], context: Any) -> list[Any]:
         """Answer each request of the batch; a bad one fails alone."""
         parsed = [self._parse(row) for row in data]
-        found = iter(self.detector.detect([task for entry in parsed for task in _tasks(entry)]))
+        results = self.detector.detect([task for entry in parsed for task in _tasks(entry)])
+        self.measures.note(len(data), results)
+        found = iter(results)
         answers: list[Any] = []
         for index, (row, entry) in enumerate(zip(data, parsed, strict=True)):
             # Management's describe comes with this header and no body; a client may send it with a picture.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cores import available_cores
+from .description import Description
 
 Pixels = NDArray[np.uint8]
 Maps = Sequence[NDArray[np.float32]]
@@ -39,17 +40,21 @@ class Engine(Protocol):
 
 
 class OpenVINOEngine:
-    """The network as OpenVINO IR on the CPU, on at most `threads` cores and for at most `lanes` pictures at once."""
+    """The network as OpenVINO IR on the CPU, on at most `threads` cores and for at most `lanes` pictures at once.
+
+    `bf16` lets the CPU compute in bfloat16 where it can; it uses float32 where it cannot.
+    """
 
     name = "openvino"
     batches = False
 
-    def __init__(self, model: Path, threads: int, lanes: int) -> None:
+    def __init__(self, model: Path, threads: int, lanes: int, bf16: bool = False) -> None:
         import openvino
 
         core = openvino.Core()
-        # CPUs with AMX would otherwise compute fp32 networks in bf16.
-        common = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+        # Unless told not to, CPUs that have bfloat16 would take it for every network.
+        hint = "bf16" if bf16 else "f32"
+        common = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
         network = core.read_model(model)
         self.lanes = min(threads, lanes)
         # strategy: a lone picture gets all cores, the pictures of a batch get one core each.
@@ -102,11 +107,11 @@ class TorchEngine:
         return [raw.float().cpu().numpy() for raw in maps]
 
 
-def load_engine(folder: Path, engine: str, device: str, batch_size: int) -> Engine:
-    """The engine `engine` for the network in the unpacked archive `folder`, on all cores that are ours."""
+def load_engine(folder: Path, network: Description, device: str, batch_size: int) -> Engine:
+    """The engine that `network` asks for, with its program in the unpacked archive `folder`, on all cores of ours."""
     threads = available_cores()
-    if engine == "openvino":
-        return OpenVINOEngine(folder / "model.xml", threads, batch_size)
-    if engine == "torch":
+    if network.engine == "openvino":
+        return OpenVINOEngine(folder / "model.xml", threads, batch_size, bf16=network.precision == "bf16")
+    if network.engine == "torch":
         return TorchEngine(folder / "model.pt2", device, threads)
-    raise ValueError(f"model.json asks for the engine {engine!r}; expected 'openvino' or 'torch'")
+    raise ValueError(f"model.json asks for the engine {network.engine!r}; expected 'openvino' or 'torch'")

@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--image-size", type=int, help="longer side of the letterboxed image (640; shapes: 320)")
     parser.add_argument("--engine", choices=("openvino", "torch"), default="openvino", help="(%(default)s)")
-    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="(%(default)s)")
+    parser.add_argument("--precision", choices=("fp32", "bf16", "int8"), default="fp32", help="(%(default)s)")
     parser.add_argument(
         "--calibration",
         type=Path,

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from .errors import OptionError
 
 EngineName = Literal["openvino", "torch"]
-Precision = Literal["fp32", "int8"]
+Precision = Literal["fp32", "bf16", "int8"]
 MAX_NAME_LENGTH = 64
 FIRST_VERSION = "1.0"
 IMAGE_SIZE_STEP = 32
@@ -41,8 +41,8 @@ class ArchiveOptions:
         ):
             if value not in known:
                 raise OptionError(f"{label} {value!r}: one of {', '.join(known)} was expected")
-        if self.precision == "int8" and self.engine != "openvino":
-            raise OptionError(f"engine {self.engine!r}: int8 runs on the engine openvino only")
+        if self.precision != "fp32" and self.engine != "openvino":
+            raise OptionError(f"engine {self.engine!r}: {self.precision} runs on the engine openvino only")
         if not self.licence.isprintable() or len(self.licence) > 200:
             raise OptionError("licence: one line of at most 200 characters was expected")
 

@@ -26,7 +26,7 @@ BATCH = 64
 def main(folder: Path, photo: Path, seconds: float, mode: str) -> None:
     """Run for about `seconds` and print what was reached."""
     network = Description.read(folder / "model.json")
-    detector = Detector(load_engine(folder, network.engine, "cpu", BATCH), network.head(folder), MAX_PIXELS)
+    detector = Detector(load_engine(folder, network, "cpu", BATCH), network.head(folder), MAX_PIXELS)
     options = Options(image_size=network.image_size)
     detector.warm_up(options)
     task = Task(photo.read_bytes(), options)

@@ -66,10 +66,11 @@ def prepare(variant: str, photo: Path, folder: Path) -> Subject:
 
 
 def build_archives(subject: Subject, calibration: Path | None, photo: Path, store: Path) -> list[str]:
-    """Archives of the subject in fp32 and int8, and of its anchor-free form; their names."""
+    """Archives of the subject in fp32, bf16 and int8, and of its anchor-free form; their names."""
     pictures = calibration or _own_calibration(photo, store.parent / "calibration")
     wanted: list[tuple[Path, str, Precision]] = [
         (subject.weights, subject.variant, "fp32"),
+        (subject.weights, f"{subject.variant}-bf16", "bf16"),
         (subject.weights, f"{subject.variant}-int8", "int8"),
         (subject.anchor_free, f"{subject.variant}u", "fp32"),
     ]
