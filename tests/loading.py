@@ -44,11 +44,18 @@ class Load:
 
 @contextmanager
 def asking(service: Service) -> Iterator[Load]:
+    """Clients of a service, see asking_at."""
+    with asking_at(service.inference_url, service.run / "key_file.json") as load:
+        yield load
+
+
+@contextmanager
+def asking_at(inference_url: str, key_file: Path) -> Iterator[Load]:
     """Clients that post pictures for as long as the block runs, without ever trying a failed one again."""
     load, ending = Load(), threading.Event()
 
     def ask() -> None:
-        client = Client(service.inference_url, key_file=service.run / "key_file.json", retries=0)
+        client = Client(inference_url, key_file=key_file, retries=0)
         while not ending.is_set():
             try:
                 answer = client.detect("shapes", PICTURE)

@@ -15,7 +15,7 @@ import requests
 
 from answers import Answer, Detection, read_answer
 from errors import Busy, Failed, InvalidToken, Refused, ServiceError, TimedOut, Unreachable
-from keys import Api, read_token, token_after_refusal
+from keys import Api, api_key, read_token, token_after_refusal
 from models import Card, Health, Model, read_card, read_model
 
 __all__ = [
@@ -129,6 +129,12 @@ class Client:
             if attempt < tries:
                 time.sleep(BACKOFF * 2**attempt)
         raise Busy(_message(response), 503, _kind(response))
+
+    def renew(self, api: Api) -> None:
+        """Have TorchServe make a new token for an API, in its key file; the old one opens nothing from now on."""
+        if self._key_file is None:
+            raise ValueError("this client was made without a key file")
+        self._renew(api, api_key(self._key_file))
 
     def token(self, api: Api) -> str | None:
         """The token in force for an API, or None where there is no key file."""

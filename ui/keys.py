@@ -40,7 +40,7 @@ def token_after_refusal(key_file: Path, api: Api, refused: str, renew: Callable[
     try:
         with _locked(key_file):
             if read_token(key_file, api) == refused:  # nobody renewed it while we waited for the lock
-                renew(_api_key(key_file))
+                renew(api_key(key_file))
     except (ImportError, OSError, ValueError, KeyError):
         pass  # no right to renew (or a system without such locks): somebody else's may be there by now
     token = read_token(key_file, api)
@@ -64,7 +64,7 @@ def _has_expired(expires: str) -> bool:
         return False
 
 
-def _api_key(key_file: Path) -> str:
+def api_key(key_file: Path) -> str:
     """The key that renews the others. Raises KeyError where the file is without it."""
     return str(_content(key_file)["API"]["key"])
 

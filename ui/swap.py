@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from client import Answer, ServiceError
+from drain import NotDrained, drain, version_of
 from models import Version
 from operation import InvalidAction, Operator
 
 START_SECONDS = 180.0
-DRAIN_SECONDS = 150.0  # a request may take 120
-SETTLE_SECONDS = 0.5  # for a request that was read just before the default changed and is not in the queue yet
 POLL_SECONDS = 0.1
 
 
@@ -70,7 +69,7 @@ class _Swap:
             ):
                 yield Step(name, "running")
                 yield Step(name, "done", work())
-        except (ServiceError, InvalidAction, SwapFailed) as error:
+        except (ServiceError, InvalidAction, NotDrained, SwapFailed) as error:
             yield Step(name, "failed", str(error))
             yield from self._roll_back(str(error).rstrip("."))
 
@@ -79,12 +78,12 @@ class _Swap:
         name = "Drain"
         try:
             yield Step(name, "running")
-            yield Step(name, "done", self._drain(self.old.version))
+            yield Step(name, "done", drain(self.client, self.model, self.old.version))
             name = "Remove"
             yield Step(name, "running")
             self.operator.unregister(self.model, self.old.version)
             yield Step(name, "done", f"version {self.old.version} is gone")
-        except (ServiceError, SwapFailed) as error:
+        except (ServiceError, NotDrained, SwapFailed) as error:
             yield Step(name, "failed", str(error))
             raise SwapFailed(
                 f"{self.model} {self.new} is the default and serves; version {self.old.version} is still registered, "
@@ -131,48 +130,15 @@ class _Swap:
         _require_sound(self.client.detect(self.model, self.picture), self.model, self.new)
         return f"{self.model} is version {self.new} now"
 
-    def _drain(self, version: str) -> str:
-        """Wait until every worker of a version was seen idle after its last request.
-
-        strategy: the queue is first in, first out, and a worker takes nothing new while it is busy. A description is
-        asked for through the queue: the worker that answers has finished all that it had before. Idle workers take
-        turns, so that asking again meets them all.
-        """
-        started = time.monotonic()
-        time.sleep(SETTLE_SECONDS)
-        idle: set[object] = set()
-        while time.monotonic() - started < DRAIN_SECONDS:
-            state = self._version(version)
-            if not state.workers or not state.ready_workers:
-                return "no worker has a request"  # none runs: what they had was answered by an error long ago
-            if state.queued == 0:
-                idle.add(self._idle_worker(version))
-                if len(idle) >= len(state.workers):
-                    return f"idle after {time.monotonic() - started:.1f} s"
-            else:
-                idle.clear()  # somebody asks for this version by its number
-            time.sleep(POLL_SECONDS)
-        raise SwapFailed(f"version {version} still had requests after {DRAIN_SECONDS:.0f} s")
-
-    def _idle_worker(self, version: str) -> object:
-        """The process id of a worker that has nothing to do."""
-        metadata = self.client.describe(self.model, version, customized=True)[0].get("customizedMetadata")
-        if not isinstance(metadata, dict) or "worker" not in metadata:
-            raise SwapFailed(f"version {version} does not tell which of its workers is idle")
-        return metadata["worker"]
-
     def _version(self, version: str) -> Version:
-        try:
-            return self.client.describe_model(self.model).version(version)
-        except KeyError:
-            raise SwapFailed(f"version {version} of {self.model} is gone; somebody removed it") from None
+        return version_of(self.client, self.model, version)
 
     def _roll_back(self, reason: str) -> Iterator[Step]:
         yield Step("Roll back", "running")
         old = f"version {self.old.version} of {self.model}"
         try:
             self._undo()
-        except (ServiceError, SwapFailed) as error:
+        except (ServiceError, NotDrained, SwapFailed) as error:
             yield Step("Roll back", "failed", str(error))
             raise SwapFailed(f"{reason}. Rolling back failed too, look at the list of versions: {error}") from error
         yield Step("Roll back", "done", f"{old} serves as before")
@@ -185,7 +151,7 @@ class _Swap:
             self.operator.set_default(self.model, self.old.version)
         if new:
             if model.version(new).ready_workers:
-                self._drain(new)
+                drain(self.client, self.model, new)
             self.operator.unregister(self.model, new)
 
 

@@ -28,18 +28,6 @@ START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 WATCH_SECONDS = 0.5
 POLL_SECONDS = 0.1
-OPTIONS = {
-    "server.address": "127.0.0.1",
-    "server.headless": "true",
-    "server.fileWatcherType": "none",
-    "server.maxUploadSize": "32",  # megabytes; TorchServe takes no more
-    # Another site in the same browser must not talk to the page.
-    "server.enableXsrfProtection": "true",
-    "server.enableCORS": "true",
-    "browser.gatherUsageStats": "false",
-    "client.showErrorDetails": "none",
-    "client.toolbarMode": "minimal",
-}
 
 
 def start_page(settings: Settings, server_pid: int) -> Started:
@@ -128,13 +116,8 @@ def _end_with(server: Started) -> None:
 def main() -> None:
     """Serve the page until the server ends."""
     threading.Thread(target=_end_with, args=(Started.of(int(sys.argv[1])),), daemon=True).start()
-    options = {**OPTIONS, "server.port": os.environ["UI_PORT"]}
-    sys.argv = [
-        "streamlit",
-        "run",
-        str(ROOT / "ui" / "app.py"),
-        *(f"--{name}={value}" for name, value in options.items()),
-    ]
+    # The other options stand in ui/.streamlit/config.toml.
+    sys.argv = ["streamlit", "run", str(ROOT / "ui" / "app.py"), "--server.port", os.environ["UI_PORT"]]
     runpy.run_module("streamlit", run_name="__main__")
 
 

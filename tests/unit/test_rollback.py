@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+import drain as drain_module
 import swap as swap_module
 from answers import Answer, Detection
 from client import Client, Failed, Refused, Unreachable
@@ -19,10 +20,11 @@ from swap import Step, SwapFailed, hot_swap
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swap_module, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(drain_module, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(drain_module, "POLL_SECONDS", 0.001)
     monkeypatch.setattr(swap_module, "POLL_SECONDS", 0.001)
     monkeypatch.setattr(swap_module, "START_SECONDS", 0.05)
-    monkeypatch.setattr(swap_module, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(drain_module, "DRAIN_SECONDS", 0.05)
 
 
 class Service:

@@ -9,7 +9,7 @@ from server.settings import BATCH_SIZE, ROOT, Settings, SettingsError, default_w
 
 VARIABLES = (
     "INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT", "UI_PORT", "WORKERS_PER_MODEL", "TOKEN_EXPIRATION_MIN",
-    "UI_OPERATOR_PASSWORD", "RUN_DIR", "MODEL_STORE",
+    "UI_OPERATOR_PASSWORD", "RUN_DIR", "MODEL_STORE", "LOG_TO", "INFERENCE_HOST", "MANAGEMENT_HOST",
 )  # fmt: skip
 
 
@@ -31,10 +31,29 @@ def test_without_variables_everything_has_a_default() -> None:
 
 
 def test_variables_decide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    values = ("1", "2", "3", "4", "5", "6", "secret", str(tmp_path), str(tmp_path / "s"))
-    for name, value in zip(VARIABLES, values, strict=True):
+    values = ("1", "2", "3", "4", "5", "6", "secret", str(tmp_path), str(tmp_path / "s"), "console", "0.0.0.0")
+    for name, value in zip(VARIABLES, (*values, "127.0.0.2"), strict=True):
         monkeypatch.setenv(name, value)
-    assert Settings.from_environment() == Settings(1, 2, 3, 4, 5, 6, True, tmp_path, tmp_path / "s")
+    settings = Settings.from_environment()
+    assert settings == Settings(
+        "0.0.0.0", "127.0.0.2", 1, 2, 3, 4, 5, 6, True, True, True, tmp_path, tmp_path / "s"
+    )  # fmt: skip
+    assert settings.inference_url == "http://127.0.0.1:1"  # from here; "everywhere" is no address to go to
+    assert (settings.management_url, settings.metrics_url) == ("http://127.0.0.2:2", "http://127.0.0.2:3")
+
+
+def test_registering_can_be_enabled_without_the_password_that_the_page_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, enabled in (("", False), ("false", False), ("true", True)):
+        monkeypatch.setenv("ENABLE_MODEL_API", value)
+        assert Settings.from_environment().operator is enabled
+
+
+def test_tokens_can_be_off_only_where_nobody_else_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_AUTHORIZATION", "off")
+    assert not Settings.from_environment().tokens
+    monkeypatch.setenv("MANAGEMENT_HOST", "0.0.0.0")
+    with pytest.raises(SettingsError, match=r"MANAGEMENT_HOST is 0\.0\.0\.0"):
+        Settings.from_environment()
 
 
 @pytest.mark.parametrize(("cores", "workers"), [(1, 2), (2, 2), (4, 2), (5, 3), (8, 3), (64, 17)])
@@ -45,7 +64,9 @@ def test_there_is_a_worker_more_than_the_cores_need(cores: int, workers: int) ->
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("INFERENCE_PORT", "", "INFERENCE_PORT is ''; expected a port from 1 to 65535"),
+        ("INFERENCE_PORT", "x", "INFERENCE_PORT is 'x'; expected a port from 1 to 65535"),
+        ("MANAGEMENT_HOST", "nobody.invalid", "MANAGEMENT_HOST is 'nobody.invalid'; expected an address"),
+        ("LOG_TO", "paper", "LOG_TO is 'paper'; expected files or console"),
         ("METRICS_PORT", "65536", "METRICS_PORT is '65536'"),
         ("WORKERS_PER_MODEL", "0", "WORKERS_PER_MODEL is '0'; expected a number of workers from 1 to 64"),
         ("UI_PORT", "http", "UI_PORT is 'http'"),
