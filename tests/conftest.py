@@ -11,7 +11,10 @@ from PIL import Image
 
 from running import Service, environment_for, running
 
-pytest_plugins = ["visitors"]  # the browser tests' fixtures; a second conftest.py would be a second module of this name
+pytest_plugins = [
+    "visitors",
+    "stacks",
+]  # fixtures of tests/browser and tests/stack; a second conftest.py would be a second module of this name
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
