@@ -1,0 +1,75 @@
+"""What the READMEs tell a user to do works, as far as that shows without a cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import get_args
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import yaml
+
+import keys
+from manifests import COMPONENTS, KSERVE, KUBERNETES, one, pod_of, program, rendered
+
+README = (KUBERNETES / "README.md").read_text()
+ROOT = KUBERNETES.parents[1]
+PROXY = (KUBERNETES / "proxy" / "haproxy.cfg").read_text()
+
+
+def test_yaml_in_the_readme_is_what_kubernetes_takes() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        for manifest in yaml.safe_load_all(block):
+            kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_readmes_commands_make_the_secrets_that_the_pods_mount(tmp_path: Path) -> None:
+    """They are run as they stand, but for the cluster: kubectl prints what it would send."""
+    (block,) = (each for each in re.findall(r"```console\n(.*?)```", README, re.DOTALL) if "openssl" in each)
+    script = "\n".join(line.removeprefix("$ ").removeprefix("> ") for line in block.splitlines())
+    program("openssl")
+    shim = tmp_path / "bin" / "kubectl"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\necho ---\nexec {program("kubectl")} "$@" --dry-run=client -o yaml\n')
+    shim.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PATH": f"{shim.parent}:{os.environ['PATH']}", "KUBECONFIG": str(tmp_path / "none")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = [each for each in yaml.safe_load_all(done.stdout) if each]
+    assert {each["metadata"]["namespace"] for each in made} == {"yolov5"}
+    manifests = rendered(KUBERNETES / "overlays" / "cpu")
+    mounted = {
+        volume["secret"]["secretName"]
+        for name in ("torchserve", "page")
+        for volume in (pod_of(one(manifests, "Deployment", name)) or {})["volumes"]
+        if "secret" in volume
+    }
+    assert {each["metadata"]["name"] for each in made} == mounted
+    files = set().union(*(each["data"] for each in made))
+    assert files == {*re.findall(r"/etc/haproxy/tokens/([\w-]+)", PROXY), "key_file.json"}
+    for api in get_args(keys.Api):
+        token = keys.read_token(tmp_path / "secrets" / "key_file.json", api)
+        assert (tmp_path / "secrets" / f"{api}-tokens").read_text() == f"{token}\n"
+        assert len(token) == 64
+    assert (tmp_path / "secrets" / "key_file.json").stat().st_mode & 0o077 == 0
+
+
+def test_files_that_the_readmes_name_exist() -> None:
+    for folder in (KUBERNETES, KSERVE):
+        text = (folder / "README.md").read_text()
+        named = re.findall(r"(?:deploy/(?:kubernetes|kserve))/[\w./-]+\w", text)
+        assert named
+        for path in named:
+            assert (ROOT / path).exists(), path
+        for link in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (folder / link).exists(), link
+
+
+def test_readmes_name_all_components() -> None:
+    assert [each for each in COMPONENTS if f"components/{each}" not in README] == []

@@ -1,0 +1,155 @@
+"""The proxy of a pod, as it is configured there, with HAProxy itself and a stand-in behind it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from client import Client, InvalidToken
+from manifests import program
+from proxies import INFERENCE, LIMIT, MANAGEMENT, OTHER, Pod, configure, proxied, wait_for
+from server.health import HealthServer
+
+
+@pytest.fixture(scope="module")
+def health() -> Iterator[HealthServer]:
+    server = HealthServer("127.0.0.1", 0)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory, health: HealthServer) -> Iterator[Pod]:
+    with proxied(tmp_path_factory.mktemp("pod"), health) as pod:
+        yield pod
+
+
+@pytest.fixture
+def pod(started: Pod, health: HealthServer) -> Pod:
+    """A pod that is ready, and to which nothing came yet."""
+    health.tell([])
+    wait_for(lambda: started.status(8080, "/ready") == 200 == started.status(8080, "/ping", INFERENCE))
+    started.came.clear()
+    return started
+
+
+def test_haproxy_takes_the_configuration_without_a_warning(tmp_path: Path) -> None:
+    path = configure(tmp_path, 1, 2, {})
+    done = subprocess.run([program("haproxy"), "-c", "-f", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("token", [INFERENCE, OTHER])
+def test_each_token_of_the_file_opens_inference_and_goes_no_further(pod: Pod, token: str) -> None:
+    assert pod.ask(8080, "/predictions/yolov5s", token, "POST")[0] == 200
+    ((path, headers, _),) = pod.came
+    assert path == "/predictions/yolov5s"
+    assert "authorization" not in {name.lower() for name in headers}
+
+
+@pytest.mark.parametrize("port", [8080, 8081])
+@pytest.mark.parametrize("token", [None, "", "wrong", INFERENCE[:-1], INFERENCE + "a", INFERENCE.upper(), "swapped"])
+def test_no_or_another_token_opens_nothing(pod: Pod, port: int, token: str | None) -> None:
+    if token == "swapped":
+        token = MANAGEMENT if port == 8080 else INFERENCE
+    status, headers, body = pod.ask(port, "/models", token)
+    assert (status, headers["www-authenticate"]) == (401, "Bearer")
+    assert json.loads(body)["type"] == "InvalidKeyException"
+    assert pod.came == []
+
+
+@pytest.mark.parametrize("value", [INFERENCE, f"Basic {INFERENCE}", f"Bearer {INFERENCE} x", f"Bearer  x{INFERENCE}"])
+def test_a_token_in_another_form_opens_nothing(pod: Pod, value: str) -> None:
+    assert pod.ask(8080, "/ping", headers={"Authorization": value})[0] == 401
+
+
+def test_our_client_knows_a_refused_token(pod: Pod, tmp_path: Path) -> None:
+    key_file = tmp_path / "key_file.json"
+    key_file.write_text(json.dumps({"inference": {"key": "old"}, "management": {"key": MANAGEMENT}}))
+    client = Client(f"http://127.0.0.1:{pod.ports[8080]}", key_file=key_file)
+    with pytest.raises(InvalidToken):
+        client.health()
+    key_file.write_text(json.dumps({"inference": {"key": INFERENCE}, "management": {"key": MANAGEMENT}}))
+    assert client.health().alive
+
+
+def test_a_body_over_the_limit_is_refused_before_it_comes(pod: Pod) -> None:
+    for length in (LIMIT + 1, 2**32 + 1, 10**15):
+        status, _, body = pod.ask(8080, "/predictions/a", INFERENCE, "POST", {"Content-Length": str(length)})
+        assert (status, json.loads(body)["code"]) == (413, 413)
+    connection = http.client.HTTPConnection("127.0.0.1", pod.ports[8080], timeout=60)
+    connection.request("POST", "/predictions/a", bytes(LIMIT), {"Authorization": f"Bearer {INFERENCE}"})
+    assert connection.getresponse().status == 200
+    connection.close()
+    assert [length for path, _, length in pod.came if path == "/predictions/a"] == [LIMIT]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_management_is_to_look_only(pod: Pod, method: str) -> None:
+    assert pod.status(8081, "/models/yolov5s", MANAGEMENT) == 200
+    status, headers, _ = pod.ask(8081, "/models/yolov5s?min_worker=0", MANAGEMENT, method)
+    assert (status, headers["allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize("path", ["/token?type=inference", "/", "/modelsx", "/workflows", "//models"])
+def test_management_shows_models_only(pod: Pod, path: str) -> None:
+    assert pod.status(8081, path, MANAGEMENT) == 404
+
+
+def test_metrics_are_open_at_their_own_port_and_nothing_else_is_there(pod: Pod) -> None:
+    assert pod.status(8082, "/metrics") == 200
+    assert pod.status(8082, "/metrics?name[]=ts_queue_latency_microseconds") == 200
+    assert [pod.status(8082, path) for path in ("/models", "/metrics/", "/predictions/a", "/ready")] == [404] * 4
+    assert pod.status(8082, "/metrics", method="POST") == 404
+    assert pod.status(8080, "/metrics") == 401
+    assert pod.status(8081, "/metrics") == 401
+
+
+def test_a_load_balancer_learns_the_true_readiness_and_no_more(pod: Pod, health: HealthServer) -> None:
+    assert pod.ask(8080, "/ready")[2] == '{"ready": true}'
+    health.tell(["yolov5s: 1 of 2 workers are ready"])
+    wait_for(lambda: pod.status(8080, "/ready") == 503)
+    assert pod.ask(8080, "/ready")[2] == '{"ready": false}'
+    assert pod.status(8080, "/predictions/a", INFERENCE) == 200  # what comes nevertheless may be answered
+
+
+def test_a_server_that_stops_gets_nothing_new_and_answers_what_it_has(pod: Pod, health: HealthServer) -> None:
+    answers: list[int] = []
+    slow = threading.Thread(target=lambda: answers.append(pod.status(8080, "/predictions/slow", INFERENCE)))
+    slow.start()
+    wait_for(lambda: any(path == "/predictions/slow" for path, _, _ in pod.came))
+    health.tell(["stopping"])
+    wait_for(lambda: pod.status(8080, "/predictions/a", INFERENCE) == 503)
+    assert json.loads(pod.ask(8080, "/predictions/a", INFERENCE)[2])["code"] == 503
+    pod.release.set()
+    slow.join(20)
+    assert answers == [200]
+
+
+def test_draining_closes_connections_after_their_answers(pod: Pod) -> None:
+    """The last one: a proxy that drains goes on draining."""
+    kept = http.client.HTTPConnection("127.0.0.1", pod.ports[8080], timeout=20)
+
+    def ask() -> http.client.HTTPResponse:
+        kept.request("GET", "/predictions/a", headers={"Authorization": f"Bearer {INFERENCE}"})
+        answer = kept.getresponse()
+        answer.read()
+        return answer
+
+    assert not ask().will_close
+    assert not ask().will_close
+    assert pod.status(8084, "/other") == 404
+    assert not ask().will_close
+    assert pod.status(8084, "/drain") == 200
+    last = ask()
+    assert (last.status, last.will_close) == (200, True)
+    kept.close()
+    assert ask().status == 200  # over a new connection: until nobody is sent here any more, all are answered
+    kept.close()
