@@ -47,7 +47,7 @@ read_settings() {
   need curl "it finds out your address, and tries the page"
   check VERSION '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}' "a tag of an image, like 1.0.0"
   check MODELS '[A-Za-z0-9_][A-Za-z0-9_.-]*(,[A-Za-z0-9_][A-Za-z0-9_.-]*)*' "names joined by commas"
-  check PRECISION 'fp32|int8' "fp32 or int8"
+  check PRECISION 'fp32|bf16|int8' "fp32, bf16 or int8"
   check MACHINE_TYPE '[a-z][a-z0-9]*-[a-z0-9-]+' "a machine type, like c3-standard-4"
   check DISK_GB '[0-9]+' "a number of gigabytes"
   check READY_SECONDS '[0-9]+' "a number of seconds"

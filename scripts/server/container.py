@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archiver.cli import archive_name
-from client import Client, ServiceError
+from client import Client, ServiceError, Unreachable
 from drain import NotDrained, drain
 from operation import InvalidAction, Operator
 from server.choice import FALLBACK, add_choice
@@ -28,6 +28,7 @@ from server.torchserve import Server, ServerError, start, stop
 
 LOOK_SECONDS, BRIEFLY = 5.0, 0.5
 RESTORE_SECONDS = 180.0  # what is not up by then is left as it is
+SILENT_SECONDS = 45.0  # then a server that is there and does not answer is given up
 FINISH_SECONDS = 40.0  # of the 60 that compose.yaml gives
 NOTICE_SECONDS = 2.0  # a proxy looks every half a second: deploy/kubernetes/proxy/haproxy.cfg
 WRITE_SECONDS = 0.3  # for the last answers to leave the server
@@ -73,13 +74,12 @@ class Keeper:
         try:
             self._watch(server, health, before, ending)
         finally:
-            ended_by_itself = server.process() is None
-            if not ended_by_itself:
+            if ending.is_set() and server.process():
                 health.tell(["stopping"])
                 self._finish()
             health.close()
             stop(self.settings, server)
-        if ended_by_itself:
+        if not ending.is_set():
             raise ServerError("TorchServe ended by itself")
         return 0
 
@@ -116,6 +116,7 @@ class Keeper:
         known = set(server.models)  # of these any trouble counts, of what is registered later once it was ready
         seen: set[str] = set()
         restored, deadline = False, time.monotonic() + RESTORE_SECONDS
+        answered = deadline  # by then it should have answered once
         while server.process() and not ending.is_set():
             try:
                 if not restored and (self._is_up(server.models, before) or time.monotonic() > deadline):
@@ -123,6 +124,7 @@ class Keeper:
                         _say(f"not as it was before: {failure}")
                     restored = True
                 models = self.client.describe_all()
+                answered = time.monotonic()
                 if restored:  # from now on operators, or the file, decide what is registered
                     known -= seen - {model.name for model in models}
                     self._remember(registrations(models))
@@ -133,6 +135,8 @@ class Keeper:
                 problems = problems_of(self.client, models, known)
             except (ServiceError, InvalidAction) as error:
                 problems = [str(error)]
+                if isinstance(error, Unreachable) and time.monotonic() - answered > SILENT_SECONDS:
+                    raise ServerError(f"TorchServe has not answered for {SILENT_SECONDS:.0f} s") from error
             if not restored:
                 problems = problems or ["restoring"]
             said = health.tell(problems).problems

@@ -138,6 +138,14 @@ def test_lost_workers_show_until_there_are_new_ones(environment: dict[str, str])
     (Path(environment["RUN_DIR"]) / "registered.json").unlink()
 
 
+def test_a_server_that_says_nothing_any_more_is_given_up(environment: dict[str, str]) -> None:
+    with container(environment) as running:
+        running.server().suspend()
+        assert running.process.wait(150) == 1
+        assert "TorchServe has not answered for 45 s" in running.log.read_text()
+    (Path(environment["RUN_DIR"]) / "registered.json").unlink()
+
+
 def test_requests_in_work_are_answered_before_the_end(environment: dict[str, str]) -> None:
     with container(environment) as running, ThreadPoolExecutor(8) as pool:
         stopped = threading.Event()
@@ -194,6 +202,14 @@ def test_a_file_decides_what_is_registered_and_a_change_of_it_loses_nothing(
             time.sleep(0.2)
         assert running.versions() == {"2.0": 1}
         assert running.client.detect("shapes", crowded()).version == "2.0"
+
+
+def test_where_none_of_the_wanted_models_is_there_the_embedded_one_serves(environment: dict[str, str]) -> None:
+    with container(environment, "--models", "yolov5x,nobody") as running:
+        assert [model.name for model in running.client.describe_all()] == ["shapes"]
+        assert "yolov5x NOT SERVED" in running.log.read_text()
+        assert running.client.detect("shapes", crowded()).detections
+    (Path(environment["RUN_DIR"]) / "registered.json").unlink()
 
 
 @pytest.mark.parametrize(

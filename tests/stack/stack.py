@@ -181,6 +181,13 @@ def build(environment: dict[str, str]) -> None:
         docker(*words, service["build"]["context"], timeout=1800)
 
 
+def left_behind(name: str) -> list[str]:
+    """Containers, networks and volumes of a stack."""
+    of_it = ("--quiet", "--filter", f"label=com.docker.compose.project={name}")
+    kinds = (("ps", "--all"), ("network", "ls"), ("volume", "ls"))
+    return [line for kind in kinds for line in docker(*kind, *of_it).stdout.split()]
+
+
 @contextmanager
 def up(stack: Stack) -> Iterator[Stack]:
     """The stack healthy within the block; after it nothing is left but the images."""
@@ -188,4 +195,5 @@ def up(stack: Stack) -> Iterator[Stack]:
         stack.compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", str(READY_SECONDS))
         yield stack
     finally:
-        stack.compose("down", "--volumes", "--timeout", "20", check=False)
+        stack.compose("down", "--volumes", check=False)
+        assert left_behind(stack.name) == []

@@ -8,7 +8,9 @@ import json
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,7 +18,7 @@ import requests
 from playwright.sync_api import Browser, expect
 
 from client import Busy, Client, Failed, InvalidToken, Refused, ServiceError
-from hostile import png_bomb
+from hostile import noise, png_bomb, saved
 from pictures import crowded, encoded
 from stack import READY_SECONDS, Stack, docker
 from visits import visiting
@@ -215,6 +217,31 @@ def test_a_body_of_200_megabytes_is_refused(stack: Stack) -> None:
         assert answer.status_code == 413
 
     served_meanwhile(stack, send)
+
+
+def test_many_of_the_largest_requests_at_once(stack: Stack) -> None:
+    """Together they are more than TorchServe's memory: some are turned away, and it goes on."""
+    token = stack.keys()["inference"]["key"]
+    started = stack.started_at()
+    picture = saved(noise((6000, 5500)), quality=90)  # takes a worker a second or two
+    assert 25_000_000 < len(picture) < 33_000_000
+    statuses: list[int] = []
+
+    def one(body: bytes) -> None:
+        url, headers = f"{stack.inference_url}/predictions/shapes", {"Authorization": f"Bearer {token}"}
+        try:
+            statuses.append(requests.post(url, data=body, headers=headers, timeout=120).status_code)
+        except requests.ConnectionError:
+            statuses.append(0)  # closed while it was still coming
+
+    def send() -> None:
+        with ThreadPoolExecutor(56) as pool:
+            list(pool.map(one, [picture] * 16 + [bytes(33_000_000)] * 40))
+
+    served_meanwhile(stack, send, most_seconds=90)
+    print(Counter(statuses))
+    assert set(statuses) <= {0, 200, 415, 503, 507}
+    assert stack.started_at() == started  # it is the same server
 
 
 def test_two_hundred_slow_connections_hold_nobody_up(stack: Stack) -> None:
