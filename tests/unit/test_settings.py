@@ -30,6 +30,13 @@ def test_without_variables_everything_has_a_default() -> None:
     assert (settings.run, settings.model_store) == (ROOT / ".run", ROOT / "model_store")
 
 
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES[:6]:  # compose passes on what its .env does not set as nothing
+        monkeypatch.setenv(name, "")
+    assert Settings.from_environment().inference_port == 8080
+    assert Settings.from_environment().workers_per_model >= 1
+
+
 def test_variables_decide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     values = ("1", "2", "3", "4", "5", "6", "secret", str(tmp_path), str(tmp_path / "s"), "console", "0.0.0.0")
     for name, value in zip(VARIABLES, (*values, "127.0.0.2"), strict=True):
