@@ -6,7 +6,7 @@ import threading
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,12 +65,22 @@ def asking_at(inference_url: str, key_file: Path) -> Iterator[Load]:
                 load.versions[answer.version] += 1
                 load.last_seen[answer.version] = time.monotonic()
 
+    with at_work(ask, ending, 0.5):
+        yield load
+
+
+@contextmanager
+def at_work(ask: Callable[[], None], ending: threading.Event, margin: float) -> Iterator[None]:
+    """Clients that each run `ask`, some seconds longer than the block at both ends; `ending` is set then.
+
+    What one of them raises is raised here.
+    """
     with ThreadPoolExecutor(CLIENTS) as pool:
         clients = [pool.submit(ask) for _ in range(CLIENTS)]
         try:
-            time.sleep(0.5)
-            yield load
-            time.sleep(0.5)
+            time.sleep(margin)
+            yield
+            time.sleep(margin)
         finally:
             ending.set()
     for each in clients:

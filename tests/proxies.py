@@ -16,6 +16,7 @@ from pathlib import Path
 
 from answering import Reply, answering
 from manifests import KUBERNETES, program
+from running import free_ports
 from server.health import HealthServer
 
 CONFIGURATION = KUBERNETES / "proxy" / "haproxy.cfg"
@@ -57,26 +58,19 @@ class Pod:
         return self.ask(port, path, token, method)[0]
 
 
-def free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+def configure(folder: Path, inside: dict[int, int], ports: dict[int, int]) -> Path:
+    """The configuration with other ports and another folder for the tokens, and nothing else changed.
 
-
-def configure(folder: Path, backend: int, health: int, ports: dict[int, int]) -> Path:
-    """The configuration with other ports and another folder for the tokens, and nothing else changed."""
+    inside, ports: what to put for each port that the proxy goes to, and for each that it listens on.
+    """
     tokens = folder / "tokens"
     tokens.mkdir()
     (tokens / "inference-tokens").write_text(f"{INFERENCE}\n{OTHER}\n")
     (tokens / "management-tokens").write_text(f"{MANAGEMENT}\n")
     text = CONFIGURATION.read_text().replace("/etc/haproxy/tokens/", f"{tokens}/")
-    for inside in (9080, 9081, 9082):
-        text = text.replace(f"127.0.0.1:{inside}", f"127.0.0.1:{backend}")
-    text = text.replace("127.0.0.1:8083", f"127.0.0.1:{health}").replace("check port 8083", f"check port {health}")
+    for old, new in inside.items():
+        text, count = re.subn(rf"(server \w+ 127\.0\.0\.1:|check port ){old}\b", rf"\g<1>{new}", text)
+        assert count >= 1
     for old, new in ports.items():
         text, count = re.subn(rf"bind (127\.0\.0\.1)?:{old}\b", f"bind 127.0.0.1:{new}", text)
         assert count == 1
@@ -91,7 +85,8 @@ def proxied(folder: Path, health: HealthServer) -> Iterator[Pod]:
     haproxy = program("haproxy")
     pod = Pod(dict(zip((8080, 8081, 8082, 8084), free_ports(4), strict=True)))
     with answering(pod.reply) as url:
-        path = configure(folder, int(url.rpartition(":")[2]), health.port, pod.ports)
+        server = int(url.rpartition(":")[2])
+        path = configure(folder, {9080: server, 9081: server, 9082: server, 8083: health.port}, pod.ports)
         with (folder / "log").open("w") as log:
             process = subprocess.Popen([haproxy, "-W", "-db", "-f", str(path)], stdout=log, stderr=log)
         try:

@@ -5,11 +5,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from .build import build_archive
 from .errors import ArchiverError
 from .fingerprint import read_description
-from .options import FIRST_VERSION, ArchiveOptions
+from .options import FIRST_VERSION, ArchiveOptions, EngineName, Precision
 from .weights import KNOWN_NAMES, default_image_size, default_licence, find_weights
 
 DEFAULT_STORE = Path(__file__).resolve().parents[2] / "model_store"
@@ -39,8 +40,8 @@ def _parser() -> argparse.ArgumentParser:
         "--version", default=FIRST_VERSION, help="version of the model (%(default)s); others go into NAME-VERSION.mar"
     )
     parser.add_argument("--image-size", type=int, help="longer side of the letterboxed image (640; shapes: 320)")
-    parser.add_argument("--engine", choices=("openvino", "torch"), default="openvino", help="(%(default)s)")
-    parser.add_argument("--precision", choices=("fp32", "bf16", "int8"), default="fp32", help="(%(default)s)")
+    parser.add_argument("--engine", choices=get_args(EngineName), default="openvino", help="(%(default)s)")
+    parser.add_argument("--precision", choices=get_args(Precision), default="fp32", help="(%(default)s)")
     parser.add_argument(
         "--calibration",
         type=Path,

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from client import Client
-from proxies import INFERENCE, MANAGEMENT, configure, free_ports, reachable, wait_for
+from proxies import INFERENCE, MANAGEMENT, configure, reachable, wait_for
+from running import free_ports
 from stack import docker
 
 IMAGE = "yolov5-torchserve/torchserve:test"
@@ -57,15 +58,7 @@ class Pod:
         folder.mkdir()
         self.inside = dict(zip(PORTS, free_ports(4), strict=True))
         self.ports = dict(zip((8080, 8081, 8082, 8084), free_ports(4), strict=True))
-        (folder / "backend").mkdir()
-        path = configure(folder, self.inside["INFERENCE_PORT"], self.inside["HEALTH_PORT"], self.ports)
-        # configure() knows one server behind all three ports: here each has its own.
-        text = path.read_text()
-        for backend, port in (("management", "MANAGEMENT_PORT"), ("metrics", "METRICS_PORT")):
-            before, found, after = text.partition(f"backend {backend}\n    server torchserve 127.0.0.1:")
-            assert found
-            text = before + found + str(self.inside[port]) + after[after.index("\n") :]
-        path.write_text(text)
+        path = configure(folder, dict(zip((9080, 9081, 9082, 8083), self.inside.values(), strict=True)), self.ports)
         self.log = (folder / "haproxy.log").open("w")
         self.proxy = subprocess.Popen(["haproxy", "-W", "-db", "-f", str(path)], stdout=self.log, stderr=self.log)
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from client import Client, InvalidToken, Refused
+from loading import CLIENTS
 from pictures import crowded
 from proxies import MANAGEMENT, OTHER
 from replicas import Replicas, replicas
 from running import command, environment_for
 from stack import Stack, docker
-from traffic import CLIENTS, traffic_at
+from traffic import traffic_at
 
 
 @pytest.fixture(scope="module")

@@ -6,17 +6,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from client import Client, ServiceError
 from errors import InvalidToken
+from loading import CLIENTS, at_work
 from pictures import crowded
 from stack import Stack
 
-CLIENTS = 8
 MODEL = "shapes"
 LEAST = 25  # requests of each client, so that there are 200 in all
 SECONDS = 180.0
@@ -93,16 +92,8 @@ def traffic_at(url: str, token: Path, renew: Callable[[], object]) -> Iterator[T
                     if answer.detections != expected:
                         found.wrong.append(str(answer))
 
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        clients = [pool.submit(ask) for _ in range(CLIENTS)]
-        try:
-            time.sleep(1.0)
-            yield found
-            time.sleep(1.0)
-        finally:
-            ending.set()
-    for each in clients:
-        each.result()
+    with at_work(ask, ending, 1.0):
+        yield found
     assert found.answered >= CLIENTS * LEAST
     assert found.unanswered == 0
     assert found.wrong == []

@@ -40,7 +40,7 @@ def pod(started: Pod, health: HealthServer) -> Pod:
 
 
 def test_haproxy_takes_the_configuration_without_a_warning(tmp_path: Path) -> None:
-    path = configure(tmp_path, 1, 2, {})
+    path = configure(tmp_path, {9080: 1, 9081: 1, 9082: 1, 8083: 2}, {})
     done = subprocess.run([program("haproxy"), "-c", "-f", str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stdout + done.stderr
