@@ -10,15 +10,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from detection.description import Description
 from detection.detector import Detections, Detector, Task
 from detection.engine import load_engine
 from detection.errors import DetectionError
 from detection.image import MAX_PIXELS
+from detection.model_description import Description
 from detection.options import Options
 from detection.request import Contract, Request
 from detection.response import Encoder, Response, encode_error
-from measures import Measures
+from worker_metrics import Measures
 
 logger = logging.getLogger(__name__)
 

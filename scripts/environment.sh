@@ -13,6 +13,17 @@ need() {
     # torch comes second: what pip says then about packages that lack something would be about archive.txt.
     [[ $set != serve ]] || need_set torch
   done
+  need_project
+}
+
+# The project itself, as an editable install: its modules are found without PYTHONPATH.
+need_project() {
+  local stamp
+  stamp=$venv/installed/project-$(cat "$root/pyproject.toml" <(echo "$root") | sha256sum | cut -d' ' -f1)
+  [[ -f $stamp ]] && return
+  echo "Installing this project into $venv ..." >&2
+  install --no-deps --editable "$root"
+  mkdir -p "$venv/installed" && touch "$stamp"
 }
 
 # A set is there if its file has not changed since it was installed.
@@ -54,7 +65,7 @@ install_torch() {
 
 # Run a module of scripts/ in the environment.
 run() {
-  PYTHONPATH="$root/handler:$root/scripts:$root/ui" PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" -m "$@"
+  PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" -m "$@"
 }
 
 need_service() {

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from running import Service, environment_for, running
+from support.running_service import Service, environment_for, running
 
 pytest_plugins = [
-    "visitors",
-    "stacks",
+    "support.browser.visitors",
+    "support.stack.stacks",
 ]  # fixtures of tests/browser and tests/stack; a second conftest.py would be a second module of this name
 
 TESTS = Path(__file__).parent

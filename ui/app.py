@@ -6,10 +6,8 @@ import logging
 
 import streamlit as st
 
-import notices
-import session
-import sidebar
-from settings import SettingsError
+from page import notices, session, sidebar
+from service.environment import SettingsError
 
 LOG = logging.getLogger(__name__)
 PAGES = {

@@ -11,16 +11,17 @@ RUN pip install --no-cache-dir --no-deps -r requirements/serve.txt \
 COPY requirements/archive.txt requirements/int8.txt requirements/
 RUN pip install --no-cache-dir --no-deps -r requirements/archive.txt -r requirements/int8.txt
 
-COPY config.properties ./
+COPY config.properties pyproject.toml ./
 COPY handler handler
 COPY ui ui
 COPY scripts scripts
-RUN python -m compileall -q handler ui scripts \
+RUN pip install --no-cache-dir --no-deps --editable . \
+    && python -m compileall -q handler ui scripts \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin app \
     && install -d -o app -g app /app/weights /model-store
 USER 10001:10001
 
 # /weights holds what the user brings, /app/weights what was downloaded.
-ENV PYTHONPATH=/app/handler:/app/scripts:/app/ui PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
     YOLO_CONFIG_DIR=/tmp YOLO_OFFLINE=True YOLOV5_WEIGHTS_DIR=/weights MODEL_STORE=/model-store
-ENTRYPOINT ["python", "-m", "server.archives"]
+ENTRYPOINT ["python", "-m", "server.commands.archives"]

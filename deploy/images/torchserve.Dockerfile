@@ -19,19 +19,20 @@ RUN python deploy/images/unpack_netty.py /usr/lib \
     && printf '#!/bin/sh\nkill "$@"\n' >/usr/local/bin/kill \
     && chmod 755 /usr/local/bin/kill
 
-COPY config.properties ./
+COPY config.properties pyproject.toml ./
 COPY handler handler
 COPY ui ui
 COPY scripts scripts
-RUN python -m compileall -q handler ui scripts \
+RUN pip install --no-cache-dir --no-deps --editable . \
+    && python -m compileall -q handler ui scripts \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin app \
     && install -d -o app -g app /run/service /model-store
 USER 10001:10001
 
-ENV PYTHONPATH=/app/handler:/app/scripts:/app/ui PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
     RUN_DIR=/run/service MODEL_STORE=/model-store INFERENCE_HOST=0.0.0.0 LOG_TO=console
 EXPOSE 8080
-# Ready means that every model has its workers and answers: see scripts/server/health.py.
+# Ready means that every model has its workers and answers: see scripts/server/container/health.py.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-S", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8083/ready', timeout=4)"]
-ENTRYPOINT ["python", "-m", "server.container"]
+ENTRYPOINT ["python", "-m", "server.container.main"]

@@ -7,8 +7,10 @@ COPY requirements/serve.txt requirements/ui.txt requirements/
 RUN pip install --no-cache-dir --no-deps -r requirements/ui.txt -c requirements/serve.txt \
       certifi charset-normalizer idna jinja2 markupsafe numpy packaging pillow requests typing-extensions urllib3
 
+COPY pyproject.toml ./
 COPY ui ui
-RUN python -m compileall -q ui \
+RUN pip install --no-cache-dir --no-deps --editable . \
+    && python -m compileall -q ui \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin app
 USER 10001:10001
 

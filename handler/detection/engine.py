@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cores import available_cores
-from .description import Description
+from .model_description import Description
 
 Pixels = NDArray[np.uint8]
 Maps = Sequence[NDArray[np.float32]]

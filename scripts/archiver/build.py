@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .calibration import Calibration
 from .errors import CalibrationError
+from .export.calibration import Calibration
 from .fingerprint import DESCRIPTION_FILE, fingerprint, is_current, read_description
 from .options import ArchiveOptions
 from .pack import disk_errors, pack, write_description
 from .weights import EMBEDDED
 
 if TYPE_CHECKING:
-    from .checkpoint import Checkpoint
+    from .checkpoint.reader import Checkpoint
 
 
 def build_archive(
@@ -38,9 +38,9 @@ def build_archive(
         calibration = _own_calibration(checkpoint, options)
         print_of_sources = fingerprint(checkpoint, options, calibration_sha256=calibration.sha256)
     # Imported here: torch and OpenVINO take seconds, and a current archive needs neither.
-    from .checkpoint import load_checkpoint
-    from .cut import cut
-    from .graph import export_openvino, export_torch
+    from .checkpoint.reader import load_checkpoint
+    from .export.graph import export_openvino, export_torch
+    from .export.split_head import cut
 
     loaded = load_checkpoint(checkpoint)
     description = describe(loaded, options, print_of_sources)
@@ -86,9 +86,9 @@ def _quantize(
     report: Callable[[str], None],
 ) -> tuple[Path, ...]:
     """The int8 program; what it was calibrated with goes into the description."""
-    from detection.description import Description
+    from detection.model_description import Description
 
-    from .quantize import PRESET, measure, quantize
+    from .export.quantize import PRESET, measure, quantize
 
     folder = program.parent / "int8"
     folder.mkdir()

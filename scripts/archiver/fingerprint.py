@@ -33,7 +33,9 @@ def fingerprint(
         "weights": sha256_of(checkpoint),
         "options": settings,
         "handler": {name: sha256_of(path) for name, path in handler_files(handler).items()},
-        "archiver": {path.name: sha256_of(path) for path in _ARCHIVER_FOLDER.glob("*.py")},
+        "archiver": {
+            path.relative_to(_ARCHIVER_FOLDER).as_posix(): sha256_of(path) for path in _ARCHIVER_FOLDER.rglob("*.py")
+        },
         "calibration": calibration_sha256,
         "packages": {package: _installed_version(package) for package in packages},
     }

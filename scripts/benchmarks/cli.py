@@ -18,8 +18,8 @@ from benchmarks.load import BenchmarkError, Sample, require_wrk
 from benchmarks.report import Result, describe_machine, plot, summary, table, write_json
 from benchmarks.subjects import Subject, build_archives, prepare, prepare_photo
 from benchmarks.together import Together, run_together
-from server.settings import ROOT
-from server.torchserve import free_port
+from server.runtime.settings import ROOT
+from server.runtime.torchserve import free_port
 
 WARM_UP_CLIENTS, WARM_UP_SECONDS = 4, 10.0  # the JVM compiles what is hot for the first few hundred requests
 CEILING_CLIENTS = (1, 8)

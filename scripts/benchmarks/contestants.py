@@ -20,9 +20,9 @@ import requests
 
 from benchmarks.load import BenchmarkError, Sample, Target, run_load
 from benchmarks.subjects import Subject
-from client import Client
-from server.settings import ROOT, Settings
-from server.torchserve import find, free_port
+from server.runtime.settings import ROOT, Settings
+from server.runtime.torchserve import find, free_port
+from service.client import Client
 
 START_SECONDS = 180.0
 Design = Literal["this service", "first version", "ultralytics export", "in-process"]
@@ -82,14 +82,14 @@ class InProcess:
 @contextmanager
 def this_service(models: Sequence[str], photo: Path) -> Iterator[list[Served]]:
     """The archives of the store served by scripts/up, each as a contestant."""
-    command = [sys.executable, "-m", "server.up", "--detach", "--no-ui", "--models", ",".join(models)]
+    command = [sys.executable, "-m", "server.commands.up", "--detach", "--no-ui", "--models", ",".join(models)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchmarkError(f"scripts/up failed: {done.stdout[-500:]}{done.stderr[-500:]}")
     try:
         yield [_served_by_us(model, photo) for model in models]
     finally:
-        subprocess.run([sys.executable, "-m", "server.down"], cwd=ROOT, capture_output=True, check=False)
+        subprocess.run([sys.executable, "-m", "server.commands.down"], cwd=ROOT, capture_output=True, check=False)
 
 
 @contextmanager

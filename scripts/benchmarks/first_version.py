@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from PIL import Image
 from pydantic import BaseModel
 
-from archiver.checkpoint import load_checkpoint
+from archiver.checkpoint.reader import load_checkpoint
 from detection.letterbox import Letterbox
 from detection.suppression import Candidates, suppress
 

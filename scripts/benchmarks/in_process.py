@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from detection.description import Description
 from detection.detector import Detections, Detector, Task
 from detection.engine import load_engine
 from detection.image import MAX_PIXELS
+from detection.model_description import Description
 from detection.options import Options
 
 WARM_UP = 5

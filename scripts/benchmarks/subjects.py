@@ -18,7 +18,7 @@ from archiver.options import ArchiveOptions, Precision
 from archiver.weights import default_licence, local_weights
 
 # tests/ knows how to make checkpoints in the genuine formats.
-from checkpoints import build_anchor_free, build_checkpoint
+from checkpoint_factory.checkpoints import build_anchor_free, build_checkpoint
 from detection.image import decode_image
 from detection.letterbox import Letterbox
 

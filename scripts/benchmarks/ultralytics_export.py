@@ -21,7 +21,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 
-from shapes.torchvision_standin import torchvision_stood_in
+from demo_model.torchvision_standin import torchvision_stood_in
 
 IMAGE_SIZE = 640
 

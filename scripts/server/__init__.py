@@ -1,1 +1,1 @@
-"""Starting, watching and stopping TorchServe on this machine."""
+"""Starting, watching and stopping the service."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from visits import PAGES, Visit, filled
+from support.browser.visits import PAGES, Visit, filled
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

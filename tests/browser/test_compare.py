@@ -4,10 +4,10 @@ import re
 
 from playwright.sync_api import expect
 
-from matching import match
-from pictures import crowded
-from running import Service
-from visits import Visit, rows_of, upload
+from results.matching import match
+from support.browser.visits import Visit, rows_of, upload
+from support.pictures import crowded
+from support.running_service import Service
 
 
 def test_two_models_are_compared_as_their_answers_say(visit: Visit, site: Service) -> None:

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Download, Page, expect
 
-from drawing import colour_of
-from pictures import crowded, encoded
-from running import Service
-from visits import Visit, requests_to, rows_of, upload
+from results.drawing import colour_of
+from support.browser.visits import Visit, requests_to, rows_of, upload
+from support.pictures import crowded, encoded
+from support.running_service import Service
 
 
 def shown_picture(page: Page) -> Image.Image:

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page
 
-from running import Service
-from visits import Visit
+from support.browser.visits import Visit
+from support.running_service import Service
 
 DROPS = 5
 MOST = 0.5  # seconds that the page may add to the server's own answer

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from pictures import crowded
-from running import Service
-from visits import PAGES, Visit, filled
+from support.browser.visits import PAGES, Visit, filled
+from support.pictures import crowded
+from support.running_service import Service
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
 LARGEST = 200_000  # bytes of a screenshot

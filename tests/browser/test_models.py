@@ -11,10 +11,10 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError, expect
 
-from loading import asking, stocked_environment, versions
-from processes import processes_of
-from running import Service, running
-from visits import Visit, visiting
+from support.browser.visits import Visit, visiting
+from support.processes import processes_of
+from support.running_service import Service, running
+from support.swap_load import asking, stocked_environment, versions
 
 SWAP_MS = 60_000.0
 

@@ -12,8 +12,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
-from running import ROOT, environment_for, running
-from visits import SECONDS, visiting
+from support.browser.visits import SECONDS, visiting
+from support.running_service import ROOT, environment_for, running
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def lone_page(tmp_path: Path) -> Iterator[dict[str, str]]:
     }
     key_file = str(Path(environment["RUN_DIR"]) / "key_file.json")
     page = subprocess.Popen(
-        [sys.executable, "-m", "server.page", str(os.getpid())],
+        [sys.executable, "-m", "server.runtime.page", str(os.getpid())],
         cwd=ROOT, env={**environment, **addresses, "KEY_FILE": key_file}, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -20,11 +20,11 @@ from typing import Any
 import psutil
 import pytest
 
-from client import Client, ServiceError
-from loading import asking_at, stocked_environment
-from pictures import crowded
-from processes import none_left
-from running import ROOT, free_ports
+from service.client import Client, ServiceError
+from support.pictures import crowded
+from support.processes import none_left
+from support.running_service import ROOT, free_ports
+from support.swap_load import asking_at, stocked_environment
 
 START_SECONDS = 90.0
 
@@ -37,7 +37,7 @@ class Container:
         self.log = Path(environment["RUN_DIR"]).with_suffix(".log")
         with self.log.open("a") as log:
             self.process = psutil.Popen(
-                [sys.executable, "-m", "server.container", *arguments],
+                [sys.executable, "-m", "server.container.main", *arguments],
                 cwd=ROOT,
                 env=environment,
                 stdout=log,
@@ -97,7 +97,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment whose store has three versions of `shapes`."""
     stocked = stocked_environment(tmp_path_factory.mktemp("container"), WORKERS_PER_MODEL="1", LOG_TO="console")
     stocked["HEALTH_PORT"] = str(free_ports(1)[0])
-    words = ("-m", "server.archives", "--models", "shapes")
+    words = ("-m", "server.commands.archives", "--models", "shapes")
     done = subprocess.run([sys.executable, *words], cwd=ROOT, env=stocked, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return stocked
@@ -223,7 +223,7 @@ def test_where_none_of_the_wanted_models_is_there_the_embedded_one_serves(enviro
 )
 def test_what_cannot_be_served_is_said(environment: dict[str, str], changes: dict[str, str], words: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "server.container", "--models", "shapes"],
+        [sys.executable, "-m", "server.container.main", "--models", "shapes"],
         cwd=ROOT, env={**environment, **changes}, capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 1

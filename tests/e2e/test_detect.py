@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pictures import crowded
-from running import Service, command
+from support.pictures import crowded
+from support.running_service import Service, command
 
 
 @pytest.fixture(scope="module")

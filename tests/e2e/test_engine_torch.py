@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import requests
 
-from pictures import encoded
-from running import Service, command, environment_for, running
-from shapes.generator import CLASS_NAMES
+from demo_model.generator import CLASS_NAMES
+from support.pictures import encoded
+from support.running_service import Service, command, environment_for, running
 
 SIZES_WH = [(320, 320), (320, 240), (200, 500), (640, 480), (33, 47), (1280, 300)]
 

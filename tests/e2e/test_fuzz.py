@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from contract import breach
-from fuzz_cases import Case, case_of, fixed_cases
-from pictures import crowded
-from running import Service
+from support.contract import breach
+from support.fuzz.cases import Case, case_of, fixed_cases
+from support.pictures import crowded
+from support.running_service import Service
 
 SEEDS = range(10_000)
 THREADS = 4

@@ -13,8 +13,8 @@ import pytest
 import requests
 from ts.context import Context, RequestProcessor
 
-from pictures import blank, encoded
-from running import Service
+from support.pictures import blank, encoded
+from support.running_service import Service
 from yolov5_handler import YOLOv5Handler
 
 MODEL = "shapes"

@@ -17,10 +17,10 @@ from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from contract import breach, load_document, resolved
 from detection.options import RANGES, Options
-from pictures import encoded
-from running import Service
+from support.contract import breach, load_document, resolved
+from support.pictures import encoded
+from support.running_service import Service
 
 DOCUMENT = load_document()
 # The management API is described for people: random calls of it would scale and unregister what other tests use.

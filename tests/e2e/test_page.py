@@ -15,8 +15,8 @@ import psutil
 import pytest
 import requests
 
-from processes import none_left, processes_of
-from running import ROOT, Service, command, environment_for, running
+from support.processes import none_left, processes_of
+from support.running_service import ROOT, Service, command, environment_for, running
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def health(environment: dict[str, str]) -> int:
 @contextmanager
 def foreground(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """`up` that stays, once it is ready."""
-    words = [sys.executable, "-m", "server.up", "--models", "shapes"]
+    words = [sys.executable, "-m", "server.commands.up", "--models", "shapes"]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None

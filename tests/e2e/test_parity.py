@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from archiver.accuracy import mean_average_precision, read_labels
-from measure import found_by
-from running import Service
+from support.running_service import Service
+from support.served_accuracy import found_by
 
 BOX_TOLERANCE = 0.05  # pixels
 CONFIDENCE_TOLERANCE = 0.001

@@ -12,10 +12,10 @@ import pytest
 
 from archiver.accuracy import Boxes, mean_average_precision, read_labels
 from conftest import weights
-from measure import found_by
-from pictures import TEST_SEED, encoded
-from running import Service, command, environment_for, running
-from shapes.generator import draw
+from demo_model.generator import draw
+from support.pictures import TEST_SEED, encoded
+from support.running_service import Service, command, environment_for, running
+from support.served_accuracy import found_by
 
 LOST = 0.008  # of mAP50-95, at most
 

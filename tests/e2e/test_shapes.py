@@ -8,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from archiver.accuracy import Boxes, mean_average_precision
-from measure import found_by
-from pictures import TEST_SEED
-from running import Service
-from shapes.generator import CLASS_NAMES, draw
+from demo_model.generator import CLASS_NAMES, draw
+from support.pictures import TEST_SEED
+from support.running_service import Service
+from support.served_accuracy import found_by
 
 PICTURES = 300
 

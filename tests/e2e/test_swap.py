@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from client import Refused, ServiceError
-from loading import PICTURE, asking, stocked_environment, versions
-from operation import InvalidAction, Operator
-from running import Service, running
-from swap import Step, SwapFailed, hot_swap
+from service.client import Refused, ServiceError
+from service.operator import InvalidAction, Operator
+from service.swap import Step, SwapFailed, hot_swap
+from support.running_service import Service, running
+from support.swap_load import PICTURE, asking, stocked_environment, versions
 
 
 @pytest.fixture(scope="module")

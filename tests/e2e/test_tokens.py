@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from client import Client
-from pictures import encoded
-from running import Service, environment_for, running
+from service.client import Client
+from support.pictures import encoded
+from support.running_service import Service, environment_for, running
 
 PICTURE = encoded(0, "PNG", (64, 48))
 CLIENTS = 6

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import requests
 
-from contract import breach
-from pictures import encoded
-from running import Service
+from support.contract import breach
+from support.pictures import encoded
+from support.running_service import Service
 
 PICTURE = encoded(0, "PNG", (64, 48))
 MEBIBYTE = 2**20

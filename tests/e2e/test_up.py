@@ -17,9 +17,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from answering import answering
-from processes import none_left, processes_of
-from running import ROOT, Service, command, environment_for, running
+from support.http_server import answering
+from support.processes import none_left, processes_of
+from support.running_service import ROOT, Service, command, environment_for, running
 
 NOWHERE = "http://127.0.0.1:9"  # discard: nothing listens there
 
@@ -86,7 +86,7 @@ def test_the_archives_of_a_second_start_are_the_first_s(environment: dict[str, s
 
 
 def test_ctrl_c_stops_everything(environment: dict[str, str]) -> None:
-    words = [sys.executable, "-m", "server.up", "--no-ui", "--models", "shapes"]
+    words = [sys.executable, "-m", "server.commands.up", "--no-ui", "--models", "shapes"]
     with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as foreground:
         assert foreground.stdout is not None
         lines = iter(foreground.stdout.readline, "")
@@ -110,7 +110,7 @@ def test_a_server_that_was_killed_leaves_nothing_to_the_next_command(environment
 def test_up_in_the_foreground_tells_being_stopped_from_a_crash(
     environment: dict[str, str], ended_by: str, status: int
 ) -> None:
-    words = [sys.executable, "-m", "server.up", "--no-ui", "--models", "shapes"]
+    words = [sys.executable, "-m", "server.commands.up", "--no-ui", "--models", "shapes"]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as foreground:
         assert foreground.stdout is not None
@@ -171,7 +171,7 @@ def test_a_full_disk_is_named(environment: dict[str, str]) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting a small file system needs root")
     store = environment["MODEL_STORE"]
-    up = f"{sys.executable} -m server.up --no-ui --detach --models shapes"
+    up = f"{sys.executable} -m server.commands.up --no-ui --detach --models shapes"
     script = f"mount -t tmpfs -o size=3m small {store} && exec {up}"
     done = subprocess.run(
         ["unshare", "--mount", "bash", "-c", script],

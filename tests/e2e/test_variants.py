@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import build_checkpoint
-from pictures import encoded
-from running import command, environment_for, running
+from checkpoint_factory.checkpoints import build_checkpoint
+from support.pictures import encoded
+from support.running_service import command, environment_for, running
 
 # Millions of parameters of the released models.
 PARAMETERS = {"yolov5s": 7.2, "yolov5m": 21.2, "yolov5l": 46.5, "yolov5x": 86.7}

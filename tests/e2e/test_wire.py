@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from pictures import blank, crowded, encoded
-from running import Service
+from support.pictures import blank, crowded, encoded
+from support.running_service import Service
 
 MODEL = "shapes"
 

@@ -21,8 +21,8 @@ import psutil
 import pytest
 import requests
 
-from pictures import encoded
-from running import Service, environment_for, running
+from support.pictures import encoded
+from support.running_service import Service, environment_for, running
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "60"))
 REQUESTS = int(os.environ.get("SOAK_REQUESTS", "10000"))

@@ -17,11 +17,11 @@ import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
-from client import Busy, Client, Failed, InvalidToken, Refused, ServiceError
-from hostile import noise, png_bomb, saved
-from pictures import crowded, encoded
-from stack import READY_SECONDS, Stack, docker
-from visits import visiting
+from service.client import Busy, Client, Failed, InvalidToken, Refused, ServiceError
+from support.browser.visits import visiting
+from support.hostile_pictures import noise, png_bomb, saved
+from support.pictures import crowded, encoded
+from support.stack.stack import READY_SECONDS, Stack, docker
 
 HIDDEN = ((8081, "/models", "modelName"), (8082, "/metrics", "# HELP"), (8083, "/ready", "problems"))
 PICTURE = encoded(0, "PNG", (64, 64))

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from pictures import crowded, encoded
-from stack import READY_SECONDS, Stack, docker
-from traffic import traffic
-from visits import rows_of, upload, visiting
+from support.browser.visits import rows_of, upload, visiting
+from support.pictures import crowded, encoded
+from support.stack.stack import READY_SECONDS, Stack, docker
+from support.stack.traffic import traffic
 
 BATCH = 4  # what a worker holds at most
 # How clients see a server that is away, and then a new one.

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from client import Client, InvalidToken, Refused
-from loading import CLIENTS
-from pictures import crowded
-from proxies import MANAGEMENT, OTHER
-from replicas import Replicas, replicas
-from running import command, environment_for
-from stack import Stack, docker
-from traffic import traffic_at
+from service.client import Client, InvalidToken, Refused
+from support.kubernetes.proxies import MANAGEMENT, OTHER
+from support.pictures import crowded
+from support.running_service import command, environment_for
+from support.stack.replicas import Replicas, replicas
+from support.stack.stack import Stack, docker
+from support.stack.traffic import traffic_at
+from support.swap_load import CLIENTS
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, expect
 
-from pictures import crowded
-from running import ROOT, Service
-from stack import Stack, docker
-from visits import rows_of, upload, visiting
+from support.browser.visits import rows_of, upload, visiting
+from support.pictures import crowded
+from support.running_service import ROOT, Service
+from support.stack.stack import Stack, docker
 
 DOCKERFILES = sorted((ROOT / "deploy" / "images").glob("*.Dockerfile"))
 BASE = "python:3.11-slim-bookworm"

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import json
 
-from apptest import click, opened, service, text_of, with_picture
-from detections import document
-from standin import FOUND, StandIn, failing, found
+from support.app_test import click, opened, service, text_of, with_picture
+from support.detections import document
+from support.stand_in import FOUND, StandIn, failing, found
 
 __all__ = ["service"]
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-import client
-import session
-from apptest import again, click, forget, opened, service, text_of, with_picture
-from detections import png
-from standin import StandIn, failing, found, only
+from page import session
+from service import client
+from support.app_test import again, click, forget, opened, service, text_of, with_picture
+from support.detections import png
+from support.stand_in import StandIn, failing, found, only
 
 __all__ = ["service"]
 

@@ -6,12 +6,12 @@ import pytest
 import requests
 from streamlit.testing.v1 import AppTest
 
-import session
-from apptest import click, forget, service, text_of
-from apptest import opened as opened_at_detect
-from client import Client, Failed, Refused
-from password import Permit
-from standin import StandIn
+from page import session
+from page.password import Permit
+from service.client import Client, Failed, Refused
+from support.app_test import click, forget, service, text_of
+from support.app_test import opened as opened_at_detect
+from support.stand_in import StandIn
 
 __all__ = ["service"]
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from archiver.accuracy import Boxes, mean_average_precision, read_labels
-from archiver.calibration import LEAST, MOST, Calibration
 from archiver.errors import CalibrationError
+from archiver.export.calibration import LEAST, MOST, Calibration
 
 
 def fill(folder: Path, count: int) -> None:

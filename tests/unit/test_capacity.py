@@ -18,9 +18,9 @@ import pytest
 from benchmarks.contestants import Design
 from benchmarks.load import Sample
 from benchmarks.report import Result, write_json
-from server.capacity import LARGEST_IMAGE, describe, main, table, warnings
-from server.measured import MeasuredError, read_measured
-from server.plan import QUEUE, Load, Plan
+from planning.benchmark_results import MeasuredError, read_measured
+from planning.capacity import LARGEST_IMAGE, describe, main, table, warnings
+from planning.plan import QUEUE, Load, Plan
 
 ROOT = Path(__file__).parents[2]
 BENCHMARK = ROOT / "docs" / "benchmark" / "benchmark.json"

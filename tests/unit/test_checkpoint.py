@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-import foreign_checkpoints as foreign
-from archiver.checkpoint import load_checkpoint
+from archiver.checkpoint.reader import load_checkpoint
 from archiver.errors import CheckpointError, UnsafeCheckpoint
-from calibration import patchwork
-from checkpoints import build_anchor_free, build_checkpoint, load_reference, save_model
+from checkpoint_factory.checkpoints import build_anchor_free, build_checkpoint, load_reference, save_model
+from checkpoint_factory.networks import PARAMETERS, Style, build_layers, run_head, run_layers
+from checkpoint_factory.random_weights import patchwork
 from conftest import weights
-from networks import PARAMETERS, Style, build_layers, run_head, run_layers
+from support import other_checkpoints as foreign
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

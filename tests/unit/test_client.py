@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import client as client_module
-from answering import answering
-from client import Busy, Client, Failed, InvalidToken, Refused, ServiceError, Unreachable, read_token
+from service import client as client_module
+from service.client import Busy, Client, Failed, InvalidToken, Refused, ServiceError, Unreachable, read_token
+from support.http_server import answering
 
 ANSWER = {
     "model": "yolov5s",

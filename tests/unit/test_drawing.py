@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client import Detection
-from detections import Box, detection
-from drawing import colour_of, draw, text_colour_on
-from lettering import Lettering, printable, runs
-from pixels import InvalidPicture, open_picture
-from placement import place
+from results.decode import InvalidPicture, open_picture
+from results.drawing import colour_of, draw, text_colour_on
+from results.lettering import Lettering, printable, runs
+from results.placement import place
+from service.client import Detection
+from support.detections import Box, detection
 
 
 def picture(size_wh: tuple[int, int], orientation: int | None = None, form: str = "PNG", mode: str = "RGB") -> bytes:

@@ -14,21 +14,21 @@ import pytest
 import torch
 
 from archiver.build import describe
-from archiver.checkpoint import load_checkpoint
-from archiver.cut import cut
-from archiver.graph import export_openvino, export_torch
+from archiver.checkpoint.reader import load_checkpoint
+from archiver.export.graph import export_openvino, export_torch
+from archiver.export.split_head import cut
 from archiver.options import ArchiveOptions
 from archiver.pack import write_description
 from archiver.weights import EMBEDDED
-from checkpoints import build_checkpoint
-from detection.description import Description
+from checkpoint_factory.checkpoints import build_checkpoint
+from checkpoint_factory.networks import Style
+from demo_model.generator import draw
 from detection.detector import Detections, Detector, Task
 from detection.engine import Engine, Maps, OpenVINOEngine, Pixels, TorchEngine
 from detection.errors import DetectionError, ImageTooLarge, InvalidImage, UnsupportedImage
+from detection.model_description import Description
 from detection.options import Options
-from networks import Style
-from pictures import TEST_SEED, blank, crowded, encoded
-from shapes.generator import draw
+from support.pictures import TEST_SEED, blank, crowded, encoded
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

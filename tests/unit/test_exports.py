@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from detections import answer, detection, png
-from exports import (
+from results.exports import (
     Shown,
     annotated_png,
     file_name,
@@ -24,7 +23,8 @@ from exports import (
     to_zip,
     unique_names,
 )
-from simulation import simulate
+from results.simulation import simulate
+from support.detections import answer, detection, png
 
 FOUND = [detection((51.09, 94.54, 223.21, 402.69), 0, "person", 0.83789), detection((10, 20, 110, 60), 5, "bus", 0.4)]
 

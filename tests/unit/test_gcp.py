@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from gcloud_cloud import KINDS
-from recording import NAMES, PAGE, REGISTRY, ROOT, Rig, after_up, default, flags_of, rented, rig
+from support.gcp.cloud import KINDS
+from support.gcp.recording import NAMES, PAGE, REGISTRY, ROOT, Rig, after_up, default, flags_of, rented, rig
 
 __all__ = ["after_up", "rented", "rig"]
 

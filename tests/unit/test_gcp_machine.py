@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from recorded_programs import TOKEN
-from recording import FULL, GCP, NAMES, PASSWORD, REGISTRY, ROOT, Rig, default, rig
+from support.gcp.recorded_programs import TOKEN
+from support.gcp.recording import FULL, GCP, NAMES, PASSWORD, REGISTRY, ROOT, Rig, default, rig
 
 __all__ = ["rig"]
 

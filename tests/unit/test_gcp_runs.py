@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 
-from gcloud_cloud import KINDS, empty_cloud
-from recording import FULL, GCP, PAGE, Rig, after_up, rented, rig
+from support.gcp.cloud import KINDS, empty_cloud
+from support.gcp.recording import FULL, GCP, PAGE, Rig, after_up, rented, rig
 
 __all__ = ["after_up", "rented", "rig"]
 

@@ -11,12 +11,12 @@ import openvino
 import pytest
 import torch
 
-from archiver.checkpoint import Checkpoint, load_checkpoint
-from archiver.cut import Cut, cut
+from archiver.checkpoint.reader import Checkpoint, load_checkpoint
 from archiver.errors import ExportError
-from archiver.graph import export_openvino, export_torch
-from calibration import patchwork
-from checkpoints import build_anchor_free, build_checkpoint
+from archiver.export.graph import export_openvino, export_torch
+from archiver.export.split_head import Cut, cut
+from checkpoint_factory.checkpoints import build_anchor_free, build_checkpoint
+from checkpoint_factory.random_weights import patchwork
 from conftest import weights
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -149,15 +149,15 @@ def test_programs_are_the_same_bytes_in_another_process_and_in_this_one(
     assert hashes(export_openvino(parts.network, parts.outputs, STRIDES, again)) == hashes(openvino_files)
     code = (
         "from pathlib import Path\n"
-        "from archiver.checkpoint import load_checkpoint\n"
-        "from archiver.cut import cut\n"
-        "from archiver.graph import export_openvino, export_torch\n"
+        "from archiver.checkpoint.reader import load_checkpoint\n"
+        "from archiver.export.split_head import cut\n"
+        "from archiver.export.graph import export_openvino, export_torch\n"
         f"loaded, folder = load_checkpoint(Path({str(checkpoint)!r})), Path({str(tmp_path)!r})\n"
         "parts = cut(loaded.network, loaded.anchors)\n"
         "export_torch(parts.network, loaded.strides, folder)\n"
         "export_openvino(parts.network, parts.outputs, loaded.strides, folder)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "handler"), "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, env=environment, check=True, capture_output=True)
     files = openvino_files + torch_files
     assert hashes(tuple(tmp_path / path.name for path in files)) == hashes(files)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from detection.head import AnchorFreeHead, AnchorHead
 from detection.options import Options
 from detection.suppression import Candidates
-from reference import Row, anchor_free_rows, anchor_rows
+from support.reference import Row, anchor_free_rows, anchor_rows
 
 STRIDES = (8, 16)
 ANCHORS = (((10.0, 13.0), (33.0, 23.0)), ((30.0, 61.0), (116.0, 90.0)))

@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from client import Busy, Client, TimedOut
-from models import Model, Version, Worker
-from server import health as health_module
-from server.health import HealthServer, problems_of
+from server.container import health as health_module
+from server.container.health import HealthServer, problems_of
+from service.client import Busy, Client, TimedOut
+from service.records import Model, Version, Worker
 
 
 class Service:

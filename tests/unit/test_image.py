@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from detection.image import ORIENTATION, decode_image
-from hostile import noise, saved
+from support.hostile_pictures import noise, saved
 
 Pixels = NDArray[np.uint8]
 

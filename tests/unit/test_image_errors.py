@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import hostile
 from detection.errors import DetectionError, ImageTooLarge, InvalidImage, UnsupportedImage
 from detection.image import MAX_SCANS, decode_image
-from hostile import noise, saved
+from support import hostile_pictures
+from support.hostile_pictures import noise, saved
 
 Pixels = NDArray[np.uint8]
 
@@ -67,18 +67,18 @@ def test_what_is_no_picture_is_refused(data: bytes, error: type[DetectionError],
 @pytest.mark.parametrize(
     "data",
     [
-        hostile.png((8001, 8000)),
-        hostile.png((2**31 - 1, 2**31 - 1)),
-        hostile.png_bomb(),
-        hostile.jpeg((65_000, 65_000)),
-        hostile.jpeg((8001, 8000), components=1),
-        hostile.gif((65_535, 65_535)),
-        hostile.gif((1, 1), frame_wh=(65_535, 65_535)),
-        hostile.bmp((30_000, 30_000)),
-        hostile.bmp((8001, -8000)),
-        hostile.tiff((100_000, 100_000)),
-        hostile.tiled_tiff((16, 16), tile_wh=(46_336, 46_336)),
-        hostile.webp((16_383, 16_383)),
+        hostile_pictures.png((8001, 8000)),
+        hostile_pictures.png((2**31 - 1, 2**31 - 1)),
+        hostile_pictures.png_bomb(),
+        hostile_pictures.jpeg((65_000, 65_000)),
+        hostile_pictures.jpeg((8001, 8000), components=1),
+        hostile_pictures.gif((65_535, 65_535)),
+        hostile_pictures.gif((1, 1), frame_wh=(65_535, 65_535)),
+        hostile_pictures.bmp((30_000, 30_000)),
+        hostile_pictures.bmp((8001, -8000)),
+        hostile_pictures.tiff((100_000, 100_000)),
+        hostile_pictures.tiled_tiff((16, 16), tile_wh=(46_336, 46_336)),
+        hostile_pictures.webp((16_383, 16_383)),
     ],
 )
 def test_too_many_pixels_are_refused_by_the_header(data: bytes) -> None:

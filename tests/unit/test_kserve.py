@@ -14,8 +14,18 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
 from archiver.cli import archive_name
-from manifests import KSERVE, KUBERNETES, Manifest, container, environment, one, pod_of, rendered, violations
-from server.container import FINISH_SECONDS
+from server.container.main import FINISH_SECONDS
+from support.kubernetes.manifests import (
+    KSERVE,
+    KUBERNETES,
+    Manifest,
+    container,
+    environment,
+    one,
+    pod_of,
+    rendered,
+    violations,
+)
 
 SIMPLE: dict[str, type] = {"str": str, "int": int, "bool": bool}
 

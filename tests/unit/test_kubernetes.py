@@ -12,7 +12,16 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from manifests import COMPONENTS, KUBERNETES, Manifest, one, pod_of, rendered, violations, with_components
+from support.kubernetes.manifests import (
+    COMPONENTS,
+    KUBERNETES,
+    Manifest,
+    one,
+    pod_of,
+    rendered,
+    violations,
+    with_components,
+)
 
 OLDEST = "1.30"  # README.md: what the manifests use is stable since then, or on by default
 # The fields of a ServiceMonitor that we use. Its own schema comes with the operator and is on no package index.

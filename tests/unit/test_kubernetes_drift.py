@@ -14,7 +14,11 @@ import pytest
 import yaml
 
 from archiver.cli import archive_name
-from manifests import (
+from server.arguments import add_choice, add_making
+from server.container.main import FINISH_SECONDS, Keeper
+from server.container.registration import Registration
+from server.runtime.torchserve import STOP_SECONDS
+from support.kubernetes.manifests import (
     KUBERNETES,
     ROOT,
     Manifest,
@@ -26,10 +30,6 @@ from manifests import (
     preparing,
     with_components,
 )
-from server.choice import add_choice, add_making
-from server.container import FINISH_SECONDS, Keeper
-from server.registration import Registration
-from server.torchserve import STOP_SECONDS
 
 PROXY = (KUBERNETES / "proxy" / "haproxy.cfg").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]

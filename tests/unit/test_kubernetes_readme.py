@@ -11,8 +11,8 @@ from typing import get_args
 import kubernetes_validate  # type: ignore[import-untyped]
 import yaml
 
-import keys
-from manifests import COMPONENTS, KSERVE, KUBERNETES, one, pod_of, program, rendered
+from service import tokens
+from support.kubernetes.manifests import COMPONENTS, KSERVE, KUBERNETES, one, pod_of, program, rendered
 
 README = (KUBERNETES / "README.md").read_text()
 ROOT = KUBERNETES.parents[1]
@@ -53,8 +53,8 @@ def test_the_readmes_commands_make_the_secrets_that_the_pods_mount(tmp_path: Pat
     assert {each["metadata"]["name"] for each in made} == mounted
     files = set().union(*(each["data"] for each in made))
     assert files == {*re.findall(r"/etc/haproxy/tokens/([\w-]+)", PROXY), "key_file.json"}
-    for api in get_args(keys.Api):
-        token = keys.read_token(tmp_path / "secrets" / "key_file.json", api)
+    for api in get_args(tokens.Api):
+        token = tokens.read_token(tmp_path / "secrets" / "key_file.json", api)
         assert (tmp_path / "secrets" / f"{api}-tokens").read_text() == f"{token}\n"
         assert len(token) == 64
     assert (tmp_path / "secrets" / "key_file.json").stat().st_mode & 0o077 == 0

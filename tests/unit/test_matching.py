@@ -5,11 +5,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from client import Detection
 from detection.suppression import Candidates, suppress
-from detections import answer, detection
-from filtering import above
-from matching import iou_of, match
+from results.filtering import above
+from results.matching import iou_of, match
+from service.client import Detection
+from support.detections import answer, detection
 
 CAT, DOG = "cat", "dog"
 A = (0.0, 0.0, 10.0, 10.0)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from settings import ROOT, Settings, SettingsError
-from store import Archive, is_archive_name, list_archives
+from page.settings import ROOT, Settings
+from service.archives import Archive, is_archive_name, list_archives
+from service.environment import SettingsError
 
 
 def test_without_variables_the_page_belongs_to_the_service_beside_it() -> None:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from password import Gate, NotPermitted, Permit, WrongPassword
+from page.password import Gate, NotPermitted, Permit, WrongPassword
 
 
 class Clock:

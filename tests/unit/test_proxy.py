@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from client import Client, InvalidToken
-from manifests import program
-from proxies import INFERENCE, LIMIT, MANAGEMENT, OTHER, Pod, configure, proxied, wait_for
-from server.health import HealthServer
+from server.container.health import HealthServer
+from service.client import Client, InvalidToken
+from support.kubernetes.manifests import program
+from support.kubernetes.proxies import INFERENCE, LIMIT, MANAGEMENT, OTHER, Pod, configure, proxied, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from server.readiness import worker_death
+from server.runtime.readiness import worker_death
 
 BEFORE = "2026-01-01T00:00:00,000 INFO  W-9000-yolov5s_1.0-stdout Torch worker started.\n"
 DEATH = """\

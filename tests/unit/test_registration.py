@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from client import Failed
-from models import Model, Version, Worker
-from operation import Operator
-from server.registration import Registration, load, registrations, restore, save
+from server.container.registration import Registration, load, registrations, restore, save
+from service.client import Failed
+from service.operator import Operator
+from service.records import Model, Version, Worker
 
 WANTED = ["yolov5s", "waste"]
 OLD = Registration("waste", "1.0", "waste.mar", 2, False)

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import hostile
 from detection.detector import Task
 from detection.errors import DetectionError, InvalidOption, InvalidRequest
 from detection.image import decode_image
 from detection.options import NAMES, RANGES, Options
 from detection.request import MAX_IMAGES, Contract
 from detection.response import encode_error
-from hostile import noise, saved
+from support import hostile_pictures
+from support.hostile_pictures import noise, saved
 
 CONTRACT = Contract("yolov5s", ("person", "bus", "traffic light, red"), Options())
 SECONDS = 10.0  # a hundred times what the slowest case takes
@@ -120,9 +120,9 @@ SEEDS = [
     saved(noise().convert("1"), "TIFF", compression="group4"),
     saved(noise(), "BMP"),
     saved(noise(), "GIF", save_all=True, append_images=[noise(seed=1)]),
-    hostile.bmp((30, 20), bits=8, compression=1, data=b"\x1e\x05" * 20),
-    hostile.tiled_tiff((16, 16), tile_wh=(16, 16)),
-    hostile.jpeg((64, 64)),
+    hostile_pictures.bmp((30, 20), bits=8, compression=1, data=b"\x1e\x05" * 20),
+    hostile_pictures.tiled_tiff((16, 16), tile_wh=(16, 16)),
+    hostile_pictures.jpeg((64, 64)),
 ]
 # Where, whether bytes are replaced, inserted or dropped, and which.
 edits = st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from("=+-"), st.binary(min_size=1, max_size=8))

@@ -7,15 +7,15 @@ from typing import Any, cast
 
 import pytest
 
-import drain as drain_module
-import swap as swap_module
-from answers import Answer, Detection
-from client import Client, Failed, Refused, Unreachable
-from exchange import Exchanges
-from models import Model, Version, Worker
-from operation import InvalidAction, Operator
-from password import Gate, NotPermitted
-from swap import Step, SwapFailed, hot_swap
+from page.password import Gate, NotPermitted
+from page.swap_job import Exchanges
+from service import drain as drain_module
+from service import swap as swap_module
+from service.answers import Answer, Detection
+from service.client import Client, Failed, Refused, Unreachable
+from service.operator import InvalidAction, Operator
+from service.records import Model, Version, Worker
+from service.swap import Step, SwapFailed, hot_swap
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from server.settings import BATCH_SIZE, ROOT, Settings, SettingsError, default_workers
+from server.runtime.settings import BATCH_SIZE, ROOT, Settings, default_workers
+from service.environment import SettingsError
 
 VARIABLES = (
     "INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT", "UI_PORT", "WORKERS_PER_MODEL", "TOKEN_EXPIRATION_MIN",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detection.suppression import MAX_CANDIDATES, Candidates, suppress
-from reference import Box, Row, suppressed
+from support.reference import Box, Row, suppressed
 
 
 def candidates(rows: list[Row]) -> Candidates:

@@ -8,20 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import streamlit as st
 
-import choices
-import notices
-import results
-import session
-import sources
-import tables
-from asking import Asked, Key, Picture, Question, key_of, missing
-from choices import DEFAULTS, Choice
-from client import Answer, Detection
-from exports import Shown
-from filtering import above
-from matching import Match, match
-from pixels import InvalidPicture
-from status import Status, status
+from page import answer_view, model_options, notices, picture_sources, session
+from page.jobs import Asked, Key, Picture, Question, key_of, missing
+from page.model_options import DEFAULTS, Choice
+from page.status import Status, status
+from results import tables
+from results.decode import InvalidPicture
+from results.exports import Shown
+from results.filtering import above
+from results.matching import Match, match
+from service.client import Answer, Detection
 
 MOST = 4  # models side by side: more would be too small to see
 EVERYTHING, DIFFERENCES = "All boxes", "Only differences"
@@ -36,7 +32,7 @@ def main() -> None:
     now = status()
     left, right = st.columns([2, 3], gap="large")
     with left:
-        pictures = sources.choose(several=False)
+        pictures = picture_sources.choose(several=False)
     with right:
         if now.error:
             notices.show(now.error, key="status")
@@ -57,7 +53,7 @@ def main() -> None:
 
 def models_of(now: Status) -> list[Choice]:
     """Two models or more, of those that are ready."""
-    found = [choice for choice in choices.choices_of(now) if choice.state == "ready"]
+    found = [choice for choice in model_options.choices_of(now) if choice.state == "ready"]
     if now.alive and len(found) < 2:
         st.info(f"The server has {len(found)} ready of the two models that this needs; scripts/up --models adds more.")
     names = [choice.name for choice in found]
@@ -71,7 +67,7 @@ def models_of(now: Status) -> list[Choice]:
 
 def nothing_yet() -> None:
     """What to do where there is no picture."""
-    sources.offer_sample("**No picture yet.** Drop one in the field; each model is asked at once.")
+    picture_sources.offer_sample("**No picture yet.** Drop one in the field; each model is asked at once.")
 
 
 def compare(
@@ -90,8 +86,8 @@ def compare(
                 answer = answers[answered.index(choice)]
                 alone = differing(found, answered.index(choice)) if only_differences else None
                 shown = Shown(picture.name, picture.data, answer)
-                results.picture(shown, alone)
-                results.numbers(answer)
+                answer_view.picture(shown, alone)
+                answer_view.numbers(answer)
                 if answer.detections:
                     st.html(tables.counts(answer))
             else:
@@ -121,7 +117,7 @@ def ask_all(picture: Picture, chosen: Sequence[Choice], confidence: float) -> li
         open_ones = [index for index, question in enumerate(questions) if missing([picture], question, memory)]
         under_way = {index: threads.submit(ask, chosen[index], questions[index]) for index in open_ones}
         with contextlib.suppress(InvalidPicture):  # the servers say better what is wrong with it
-            results.opened_picture(picture)
+            answer_view.opened_picture(picture)
         for index, future in under_way.items():
             memory[keys[index]] = future.result()
     return [memory[key].outcome for key in keys]
@@ -137,7 +133,7 @@ def differences(found: Sequence[Match], names: Sequence[str]) -> None:
     common = sum(each.found_by_all for each in found)
     st.header("Differences")
     rest = [each for each in found if not each.found_by_all]
-    st.markdown(f"**{results.counted(common, 'object', 'objects')} found by all**, {len(rest)} not by all.")
+    st.markdown(f"**{answer_view.counted(common, 'object', 'objects')} found by all**, {len(rest)} not by all.")
     for index, name in enumerate(names):
         alone = sum(each.finders == (index,) for each in found)
         missed = sum(each.members[index] is None for each in found)

@@ -6,19 +6,15 @@ import contextlib
 
 import streamlit as st
 
-import choices
-import notices
-import results
-import session
-import sources
-from asking import Job, Key, Picture, Question, forget_failures, key_of, missing
-from client import Answer
-from exports import Shown
-from filtering import above
-from models import Card, State
-from pixels import InvalidPicture
-from simulation import simulate
-from status import Status, status
+from page import answer_view, model_options, notices, picture_sources, session
+from page.jobs import Job, Key, Picture, Question, forget_failures, key_of, missing
+from page.status import Status, status
+from results.decode import InvalidPicture
+from results.exports import Shown
+from results.filtering import above
+from results.simulation import simulate
+from service.client import Answer
+from service.records import Card, State
 
 ICON = ":material/center_focus_strong:"
 POLL = 0.3  # seconds between looks at pictures that are on their way
@@ -30,12 +26,12 @@ def main() -> None:
     notices.test_mode()
     left, right = st.columns([1, 2], gap="large")
     with left:
-        pictures = sources.choose(several=True)
+        pictures = picture_sources.choose(several=True)
         now = None if session.is_test_mode() else status()
-        chosen = choices.SIMULATED if now is None else choices.model(now)
+        chosen = model_options.SIMULATED if now is None else model_options.model(now)
         if chosen:
             about = chosen.card()
-            asked, confidence = choices.question(session.addresses().inference, chosen, about)
+            asked, confidence = model_options.question(session.addresses().inference, chosen, about)
             again = st.button("Detect", type="primary", disabled=not pictures, icon=ICON, width="stretch")
     with right:
         if now and now.error:
@@ -58,7 +54,9 @@ def no_model(now: Status | None) -> None:
 
 def nothing_yet() -> None:
     """What to do where there is no picture."""
-    sources.offer_sample("**No picture yet.** Drop one or many in the field: they are sent to the server at once.")
+    picture_sources.offer_sample(
+        "**No picture yet.** Drop one or many in the field: they are sent to the server at once."
+    )
 
 
 def start_again(pictures: list[Picture], asked: Question) -> None:
@@ -71,7 +69,9 @@ def start_again(pictures: list[Picture], asked: Question) -> None:
             memory.pop(key_of(picture, asked), None)
 
 
-def answered(pictures: list[Picture], asked: Question, chosen: choices.Choice, about: Card, confidence: float) -> None:
+def answered(
+    pictures: list[Picture], asked: Question, chosen: model_options.Choice, about: Card, confidence: float
+) -> None:
     """Send what is not answered yet and show what is."""
     memory = notices.answers()
     open_ones = missing(pictures, asked, memory)
@@ -84,7 +84,7 @@ def answered(pictures: list[Picture], asked: Question, chosen: choices.Choice, a
     show_all(pictures, asked, chosen.state, about, confidence)
 
 
-def job_for(pictures: list[Picture], asked: Question, chosen: choices.Choice, about: Card) -> Job:
+def job_for(pictures: list[Picture], asked: Question, chosen: model_options.Choice, about: Card) -> Job:
     """The job that is under way for these pictures, or a new one."""
     keys: tuple[Key, ...] = tuple(key_of(picture, asked) for picture in pictures)
     running: Job | None = st.session_state.get("job")
@@ -92,11 +92,11 @@ def job_for(pictures: list[Picture], asked: Question, chosen: choices.Choice, ab
         return running
     if running:
         running.stop()
-    client, options = session.client(), choices.request_options(asked, about)
+    client, options = session.client(), model_options.request_options(asked, about)
     version = None if chosen.is_default else chosen.version
 
     def ask(picture: Picture) -> Answer:
-        if chosen is choices.SIMULATED:
+        if chosen is model_options.SIMULATED:
             return simulate(picture.data, asked.confidence)
         return client.detect(chosen.model, picture.data, version, **options)
 
@@ -109,7 +109,7 @@ def one_picture(picture: Picture, job: Job) -> None:
     """Wait for a single picture; what the page needs to show it is made meanwhile."""
     with st.spinner("Detecting"):
         with contextlib.suppress(InvalidPicture):  # the server says better what is wrong with it
-            results.opened_picture(picture)
+            answer_view.opened_picture(picture)
         job.wait()
 
 
@@ -154,17 +154,17 @@ def results_of(shown: list[Shown], about: Card, confidence: float) -> None:
     current = shown[0]
     if len(shown) > 1:
         total = sum(len(each.answer.detections) for each in shown)
-        st.markdown(f"**{len(shown)} pictures, {results.counted(total, 'object', 'objects')}**")
+        st.markdown(f"**{len(shown)} pictures, {answer_view.counted(total, 'object', 'objects')}**")
         label = {
-            index: f"{each.name} ({results.counted(len(each.answer.detections), 'object', 'objects')})"
+            index: f"{each.name} ({answer_view.counted(len(each.answer.detections), 'object', 'objects')})"
             for index, each in enumerate(shown)
         }
         index = st.selectbox("Picture", range(len(shown)), format_func=label.__getitem__)
         current = shown[index]
-    results.picture(current)
-    results.numbers(current.answer)
-    results.downloads(current, shown, about.classes)
-    results.details(current, confidence)
+    answer_view.picture(current)
+    answer_view.numbers(current.answer)
+    answer_view.downloads(current, shown, about.classes)
+    answer_view.details(current, confidence)
 
 
 main()

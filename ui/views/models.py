@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-import charts
-import notices
-import operator_panel
-import overview
-import session
-from choices import WORDS
-from models import Model
-from status import card, status
-from words import explain
+from page import charts, model_facts, notices, operator_panel, session
+from page.messages import explain
+from page.model_options import WORDS
+from page.status import card, status
+from service.records import Model
 
 
 def main() -> None:
@@ -46,11 +42,11 @@ def _model(model: Model) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"### {notices.plain(model.name)}", width="content")
-            st.badge(WORDS[model.state], color=overview.COLOURS[model.state])
+            st.badge(WORDS[model.state], color=model_facts.COLOURS[model.state])
         cards = {
             version.version: card(model.name, version.version) for version in model.versions if version.state == "ready"
         }
-        st.html(overview.show(model, cards))
+        st.html(model_facts.show(model, cards))
 
 
 main()

@@ -1,0 +1,1 @@
+"""Writes a network as the program of an engine."""

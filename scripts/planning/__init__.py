@@ -1,0 +1,1 @@
+"""How many cores, replicas and how much money a load takes."""

@@ -1,0 +1,1 @@
+"""Streamlit widgets, and the state behind them."""
