@@ -1,20 +1,17 @@
-"""What a worker tells TorchServe's metrics: counts and times of its batches.
-
-The names are declared in scripts/server/runtime/metrics.yaml.
-"""
+"""The metrics of a worker: counts and times of its batches. Declared in scripts/server/runtime/metrics.yaml."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from detection.detector import Detections
+from detection.records import Detections
 
 STEPS = ("decode", "inference", "suppression")
 
 
-class Measures:
-    """The declared metrics of one model's version; a TorchServe that declares none of them is told nothing."""
+class WorkerMetrics:
+    """The metrics of one version of a model. Metrics that the server does not declare are not recorded."""
 
     def __init__(self, cache: Any, model: str, version: str) -> None:
         """`cache` is TorchServe's: metrics by kind and name."""
@@ -22,15 +19,15 @@ class Measures:
         self._metrics = {name: metric for kind in kinds.values() for name, metric in kind.items()}
         self._dimensions = [model, version]
 
-    def note(self, requests: int, results: Sequence[Detections | Exception]) -> None:
-        """Count one batch, its requests, and of each picture what was found and how long each step took."""
-        found = [result for result in results if isinstance(result, Detections)]
+    def record(self, request_count: int, results: Sequence[Detections | Exception]) -> None:
+        """Count one batch, its requests and its detections, and record the seconds of each image's steps."""
+        successes = [result for result in results if isinstance(result, Detections)]
         self._add("yolov5_batches_total", 1)
-        self._add("yolov5_batched_requests_total", requests)
-        self._add("yolov5_pictures_total", len(found))
-        self._add("yolov5_detections_total", sum(len(result.confidences) for result in found))
+        self._add("yolov5_batched_requests_total", request_count)
+        self._add("yolov5_pictures_total", len(successes))
+        self._add("yolov5_detections_total", sum(len(result.confidences) for result in successes))
         for step in STEPS:
-            for result in found:
+            for result in successes:
                 self._add(f"yolov5_{step}_seconds", round(getattr(result.timings, step), 6))
 
     def _add(self, name: str, value: float) -> None:

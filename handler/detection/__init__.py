@@ -1,1 +1,1 @@
-"""YOLOv5 detection: from the bytes of a picture to its detections. Knows nothing of TorchServe."""
+"""YOLOv5 detection, from an encoded image to its detections. Independent of TorchServe."""

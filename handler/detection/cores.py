@@ -1,4 +1,4 @@
-"""How much of the machine is ours."""
+"""The CPU cores that this process may use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def available_cores() -> int:
-    """Cores this process may use: its affinity, and its container's quota of CPU time."""
+    """The number of cores in the process's affinity, limited by the CPU quota of its container."""
     cores = len(os.sched_getaffinity(0))
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()

@@ -1,4 +1,4 @@
-"""From one picture's bytes to its detections, and from many at once, each as if it were alone."""
+"""Detects objects in images. The result of an image does not depend on the other images of its batch."""
 
 from __future__ import annotations
 
@@ -17,46 +17,16 @@ from .head import AnchorFreeHead, AnchorHead
 from .image import decode_image
 from .letterbox import Letterbox
 from .options import Options
+from .records import Detections, Task, Timings
 from .suppression import suppress
 
 T = TypeVar("T")
+WARM_UP_BATCH = 4
 
 
 @dataclass(frozen=True)
-class Timings:
-    """Seconds that each step took."""
-
-    decode: float
-    letterbox: float
-    inference: float
-    suppression: float
-
-
-@dataclass(frozen=True)
-class Detections:
-    """What was found in one picture, highest confidence first.
-
-    boxes (N, 4) xyxy in the picture's pixels, confidences (N,) in 0..1, class_ids (N,).
-    """
-
-    image_hw: tuple[int, int]
-    boxes: NDArray[np.float32]
-    confidences: NDArray[np.float32]
-    class_ids: NDArray[np.int64]
-    timings: Timings
-
-
-@dataclass(frozen=True)
-class Task:
-    """One picture to look at, and how."""
-
-    data: bytes | bytearray
-    options: Options
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A task whose picture is ready for the network: pixels (H, W, 3)."""
+class _Input:
+    """A task with its letterboxed pixels (H, W, 3) RGB uint8."""
 
     options: Options
     letterbox: Letterbox
@@ -66,15 +36,15 @@ class _Prepared:
 
 
 @dataclass(frozen=True)
-class _Inferred:
-    """What the network gave for one picture: maps (1, C, rows, columns)."""
+class _Output:
+    """The network's maps (1, C, rows, columns) of one image."""
 
     maps: Maps
     seconds: float
 
 
 class Detector:
-    """A network with its head and the steps around it."""
+    """An engine, its head, and the steps before and after them."""
 
     def __init__(self, engine: Engine, head: AnchorHead | AnchorFreeHead, max_pixels: int) -> None:
         self._engine = engine
@@ -83,83 +53,82 @@ class Detector:
         self._pool = ThreadPoolExecutor(engine.lanes, thread_name_prefix="lane")
 
     def detect(self, tasks: Sequence[Task]) -> list[Detections | Exception]:
-        """Detections of each task in order, or what went wrong with it; no task touches another's answer."""
+        """The detections of each task in order, or the task's own error."""
         if len(tasks) == 1:
-            return [_attempt(self._look, tasks[0], True)]
+            return [_attempt(self._detect_one, tasks[0], True)]
         if self._engine.batches:
-            prepared = list(self._pool.map(partial(_attempt, self._prepare), tasks))
-            return list(self._pool.map(partial(_attempt, self._finish), prepared, self._infer_together(prepared)))
-        # strategy: every picture walks through all steps on one thread, so while one is in the network another is
-        # decoded or suppressed, and each keeps its own shape.
-        return list(self._pool.map(lambda task: _attempt(self._look, task, False), tasks))
+            inputs = list(self._pool.map(partial(_attempt, self._prepare), tasks))
+            return list(self._pool.map(partial(_attempt, self._finish), inputs, self._infer_all(inputs)))
+        # strategy: one thread runs all steps of an image, so the network runs on one image while another is decoded or
+        # suppressed, and images of different shapes need no padding.
+        return list(self._pool.map(lambda task: _attempt(self._detect_one, task, False), tasks))
 
     def warm_up(self, options: Options) -> None:
-        """Run the network once as for a lone picture and once as for many, so that no client waits for the first."""
+        """Run the network once as for a single image and once as for a batch: the first run is the slowest."""
         size = options.image_size
         blank = Letterbox.fit((size, size), size, max(self._head.strides)).apply(np.zeros((size, size, 3), np.uint8))
         self._engine.infer(blank[None], alone=True)
         if self._engine.batches:
-            self._engine.infer(np.stack([blank] * 4), alone=False)
+            self._engine.infer(np.stack([blank] * WARM_UP_BATCH), alone=False)
         else:
             list(self._pool.map(lambda _: self._engine.infer(blank[None], alone=False), range(self._engine.lanes)))
 
-    def _look(self, task: Task, alone: bool) -> Detections:
-        """All steps of one picture."""
+    def _detect_one(self, task: Task, alone: bool) -> Detections:
         prepared = self._prepare(task)
         started = time.perf_counter()
         maps = self._engine.infer(prepared.pixels[None], alone)
-        return self._finish(prepared, _Inferred(maps, time.perf_counter() - started))
+        return self._finish(prepared, _Output(maps, time.perf_counter() - started))
 
-    def _prepare(self, task: Task) -> _Prepared:
+    def _prepare(self, task: Task) -> _Input:
         started = time.perf_counter()
         image = decode_image(task.data, self._max_pixels)
         decoded = time.perf_counter()
         letterbox = Letterbox.fit(image.shape[:2], task.options.image_size, max(self._head.strides))
         pixels = letterbox.apply(image)
-        return _Prepared(task.options, letterbox, pixels, decoded - started, time.perf_counter() - decoded)
+        return _Input(task.options, letterbox, pixels, decoded - started, time.perf_counter() - decoded)
 
-    def _infer_together(self, prepared: Sequence[_Prepared | Exception]) -> list[_Inferred | Exception]:
-        """The network's answers, with pictures of one shape in one call; those that failed before stay as they are."""
-        answers: dict[int, _Inferred | Exception] = {}
-        shapes: dict[tuple[int, ...], list[int]] = {}
-        for index, one in enumerate(prepared):
-            if isinstance(one, Exception):
-                answers[index] = one
+    def _infer_all(self, inputs: Sequence[_Input | Exception]) -> list[_Output | Exception]:
+        """The network's outputs. Images of one shape share a call; an input that is an error stays that error."""
+        outputs: dict[int, _Output | Exception] = {}
+        indices_by_shape: dict[tuple[int, ...], list[int]] = {}
+        for index, prepared in enumerate(inputs):
+            if isinstance(prepared, Exception):
+                outputs[index] = prepared
             else:
-                shapes.setdefault(one.pixels.shape, []).append(index)
-        for members in shapes.values():
-            for first in range(0, len(members), MAX_BATCH):
-                chunk = members[first : first + MAX_BATCH]
-                found = _attempt(self._infer_batch, [prepared[index] for index in chunk])
+                indices_by_shape.setdefault(prepared.pixels.shape, []).append(index)
+        for indices in indices_by_shape.values():
+            for first in range(0, len(indices), MAX_BATCH):
+                chunk = indices[first : first + MAX_BATCH]
+                batch = _attempt(self._infer_batch, [inputs[index] for index in chunk])
                 for row, index in enumerate(chunk):
-                    answers[index] = found if isinstance(found, Exception) else found[row]
-        return [answers[index] for index in range(len(prepared))]
+                    outputs[index] = batch if isinstance(batch, Exception) else batch[row]
+        return [outputs[index] for index in range(len(inputs))]
 
-    def _infer_batch(self, prepared: Sequence[_Prepared]) -> list[_Inferred]:
-        """One call of the network for pictures of one shape. Each waited for all of it."""
+    def _infer_batch(self, inputs: Sequence[_Input]) -> list[_Output]:
+        """One call of the network for images of one shape. Each output states the time of the whole call."""
         started = time.perf_counter()
-        maps = self._engine.infer(np.stack([one.pixels for one in prepared]), alone=False)
+        maps = self._engine.infer(np.stack([prepared.pixels for prepared in inputs]), alone=False)
         seconds = time.perf_counter() - started
-        return [_Inferred([each[row : row + 1] for each in maps], seconds) for row in range(len(prepared))]
+        return [_Output([batched[row : row + 1] for batched in maps], seconds) for row in range(len(inputs))]
 
-    def _finish(self, prepared: _Prepared, inferred: _Inferred) -> Detections:
+    def _finish(self, prepared: _Input, output: _Output) -> Detections:
         started = time.perf_counter()
         options, letterbox = prepared.options, prepared.letterbox
-        candidates = self._head.candidates(inferred.maps, options)
+        candidates = self._head.candidates(output.maps, options)
         kept = suppress(candidates, options.iou, options.max_detections, options.agnostic)
         boxes = letterbox.invert(kept.boxes)
         timings = Timings(
-            prepared.decode_seconds, prepared.letterbox_seconds, inferred.seconds, time.perf_counter() - started
+            prepared.decode_seconds, prepared.letterbox_seconds, output.seconds, time.perf_counter() - started
         )
         return Detections(letterbox.image_hw, boxes, kept.confidences, kept.class_ids, timings)
 
 
 def _attempt(step: Callable[..., T], *arguments: object) -> T | Exception:
-    """What a step returns, or what went wrong in it or before it, so that one picture never fails the rest."""
+    """The result of a step, or its error, or the first of the arguments that is an error of an earlier step."""
     for argument in arguments:
         if isinstance(argument, Exception):
             return argument
     try:
         return step(*arguments)
-    except Exception as error:  # whatever it is, it is this picture's
+    except Exception as error:  # any error of one image must not fail the others
         return error

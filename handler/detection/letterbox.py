@@ -1,4 +1,4 @@
-"""How a picture of any size becomes an input of the network, and how boxes find their way back."""
+"""The letterbox: it fits an image of any size into the network's input, and maps boxes back to the image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GREY = 114  # the padding that YOLOv5 was trained with
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Scaling and padding of one picture. Sizes are (height, width) in pixels; padding is top and left."""
+    """Scale and padding of one image. Sizes in pixels; padding is (top, left)."""
 
     image_hw: tuple[int, int]
     input_hw: tuple[int, int]
@@ -24,36 +24,36 @@ class Letterbox:
 
     @classmethod
     def fit(cls, image_hw: tuple[int, int], image_size: int, stride: int) -> Letterbox:
-        """The letterbox of the reference's hub model for one picture.
+        """The letterbox of one image, as the reference's hub model computes it.
 
-        The longer side becomes `image_size` (enlarging too), both sides are then padded up to a multiple of
-        `stride`, half on each side: 1080 x 810 becomes 640 x 480.
+        The image is scaled, down or up, so that its longer side is `image_size`. Then both sides are padded to a
+        multiple of `stride`, half on each end: (1080, 810) becomes (640, 480).
         """
         height, width = image_hw
         fraction = image_size / max(image_hw)
         input_h, input_w = (max(math.ceil(int(side * fraction) / stride), 1) * stride for side in image_hw)
         scale = min(input_h / height, input_w / width)
-        # A picture of 1 x 4000 would otherwise be resized to no rows at all.
+        # Without max, an image of 1 x 4000 would be resized to 0 rows.
         resized_h, resized_w = max(round(height * scale), 1), max(round(width * scale), 1)
         padding = round((input_h - resized_h) / 2 - 0.1), round((input_w - resized_w) / 2 - 0.1)
         return cls(image_hw, (input_h, input_w), (resized_h, resized_w), scale, padding)
 
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """`image` (H, W, 3) resized and padded to (*input_hw, 3)."""
+        """The image (H, W, 3) RGB uint8, resized and padded to (*input_hw, 3)."""
         resized_h, resized_w = self.resized_hw
         if self.image_hw != self.resized_hw:
             image = np.asarray(cv2.resize(image, (resized_w, resized_h), interpolation=cv2.INTER_LINEAR), np.uint8)
         if self.resized_hw == self.input_hw:
             return np.ascontiguousarray(image)
         top, left = self.padding
-        boxed = np.full((*self.input_hw, 3), GREY, np.uint8)
-        boxed[top : top + resized_h, left : left + resized_w] = image
-        return boxed
+        padded = np.full((*self.input_hw, 3), GREY, np.uint8)
+        padded[top : top + resized_h, left : left + resized_w] = image
+        return padded
 
     def invert(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Boxes (N, 4) xyxy from input pixels to original pixels, clipped to the picture.
+        """Boxes (N, 4) xyxy in pixels of the input -> in pixels of the image, clipped to the image.
 
-        The padding is the fractional one, not the whole pixels that `apply` added, as in the reference.
+        As in the reference, the padding is fractional here, while `apply` pads by whole pixels.
         """
         height, width = self.image_hw
         pad_x = (self.input_hw[1] - width * self.scale) / 2

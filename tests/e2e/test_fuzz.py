@@ -1,4 +1,4 @@
-"""Ten thousand hostile requests: each is answered as the contract says, and the worker outlives them all."""
+"""Ten thousand malformed requests: each response follows the contract, and no worker dies."""
 
 from __future__ import annotations
 
@@ -11,57 +11,60 @@ from typing import Any
 import pytest
 import requests
 
-from support.contract import breach
+from support.contract import violation
 from support.fuzz.cases import Case, case_of, fixed_cases
 from support.pictures import crowded
 from support.running_service import Service
 
 SEEDS = range(10_000)
 THREADS = 4
-SECONDS = 60.0  # an answer that takes longer counts as none
-SHOWN = 10
+TIMEOUT_SECONDS = 60.0
+MAX_SHOWN = 10  # failures
 
 local = threading.local()
 
 
 def send(service: Service, case: Case, headers: dict[str, str]) -> requests.Response:
-    """The answer to a case, over a connection that stays open as far as the service lets it."""
+    """The response to a case, over a connection that is kept open."""
     if not hasattr(local, "session"):
         local.session = requests.Session()
-    kind = {} if case.content_type is None else {"Content-Type": case.content_type.encode("latin-1")}
+    content_type = {} if case.content_type is None else {"Content-Type": case.content_type.encode("latin-1")}
     url = service.inference_url + case.path
-    answer: requests.Response = local.session.post(url, data=case.body, headers={**headers, **kind}, timeout=SECONDS)
-    return answer
+    response: requests.Response = local.session.post(
+        url, data=case.body, headers={**headers, **content_type}, timeout=TIMEOUT_SECONDS
+    )
+    return response
 
 
-def fault(service: Service, case: Case, headers: dict[str, str]) -> tuple[int, str]:
-    """The status of the answer to a case, and how that breaks the contract, or nothing."""
+def failure(service: Service, case: Case, headers: dict[str, str]) -> tuple[int, str]:
+    """The status of the response to a case, and how it violates the contract; empty if it does not."""
     try:
-        answer = send(service, case, headers)
+        response = send(service, case, headers)
     except requests.RequestException as error:
-        return 0, f"no answer: {error!r}"
-    if answer.status_code not in case.statuses:
-        return answer.status_code, f"{answer.status_code} {answer.text[:300]}; expected one of {sorted(case.statuses)}"
-    if b"InternalError" in answer.content or b"InternalServerException" in answer.content:
-        return answer.status_code, f"a fault of the model or its worker: {answer.text[:300]}"
-    return answer.status_code, breach(answer.status_code, answer.headers.get("Content-Type"), answer.content)
+        return 0, f"no response: {error!r}"
+    status, start = response.status_code, response.text[:300]
+    if status not in case.statuses:
+        return status, f"{status} {start}; expected one of {sorted(case.statuses)}"
+    if b"InternalError" in response.content or b"InternalServerException" in response.content:
+        return status, f"an error of the model or its worker: {start}"
+    return status, violation(status, response.headers.get("Content-Type"), response.content)
 
 
 def run(service: Service, cases: Iterable[tuple[str, Case]]) -> Counter[int]:
-    """Send all cases; how often each status was answered. Fails with the names of the cases that break the contract."""
+    """Send all cases and count the statuses of the responses. Fails with the cases that violate the contract."""
     headers = service.headers
     with ThreadPoolExecutor(THREADS) as pool:
-        results = [(name, case, pool.submit(fault, service, case, headers)) for name, case in cases]
-        faults = [
-            f"{name}: {case.description}: {found.result()[1]}" for name, case, found in results if found.result()[1]
+        futures = [(name, case, pool.submit(failure, service, case, headers)) for name, case in cases]
+        failures = [
+            f"{name}: {case.description}: {future.result()[1]}" for name, case, future in futures if future.result()[1]
         ]
-    assert not faults, f"{len(faults)} cases break the contract:\n" + "\n".join(faults[:SHOWN])
-    return Counter(found.result()[0] for _, _, found in results)
+    assert not failures, f"{len(failures)} cases violate the contract:\n" + "\n".join(failures[:MAX_SHOWN])
+    return Counter(future.result()[0] for _, _, future in futures)
 
 
 @pytest.fixture
-def unharmed(service: Service) -> Any:
-    """The same workers answer the same before and after the test."""
+def unchanged(service: Service) -> Any:
+    """The same workers run before and after the test, with the same results."""
     model = service.models[0]
     picture = crowded()
 
@@ -75,14 +78,14 @@ def unharmed(service: Service) -> Any:
     assert detections() == before
 
 
-@pytest.mark.usefixtures("unharmed")
-def test_every_special_picture_is_read_or_refused_as_it_should(service: Service) -> None:
+@pytest.mark.usefixtures("unchanged")
+def test_every_special_picture_is_read_or_rejected_as_expected(service: Service) -> None:
     run(service, (("fixed", case) for case in fixed_cases(service.models[0])))
 
 
-@pytest.mark.usefixtures("unharmed")
-def test_ten_thousand_hostile_requests_are_answered_as_the_contract_says(service: Service) -> None:
-    answered = run(service, ((f"seed {seed}", case_of(seed, service.models[0])) for seed in SEEDS))
-    assert answered.total() == len(SEEDS)
-    # Cases that were all refused for one reason would not have reached what they are for.
-    assert all(answered[status] > 100 for status in (200, 400, 415, 422)), answered
+@pytest.mark.usefixtures("unchanged")
+def test_the_responses_to_ten_thousand_malformed_requests_follow_the_contract(service: Service) -> None:
+    counts = run(service, ((f"seed {seed}", case_of(seed, service.models[0])) for seed in SEEDS))
+    assert counts.total() == len(SEEDS)
+    # If all cases were rejected for one reason, they would not test the rest.
+    assert all(counts[status] > 100 for status in (200, 400, 415, 422)), counts

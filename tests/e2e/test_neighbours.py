@@ -1,4 +1,4 @@
-"""A request's answer is its own: no neighbour in a batch changes it."""
+"""The response to a request does not depend on the other requests of its batch."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def batch() -> list[bytes]:
     return [encoded(seed, forms[seed % 4], size_wh) for seed, size_wh in enumerate(sizes)]
 
 
-def without_clock(text: str) -> str:
-    """An answer's text without the seconds it took."""
+def without_times(text: str) -> str:
+    """The text of a response without its timings."""
     document = json.loads(text)
     document.pop("time", None)
     document.pop("timings", None)
@@ -37,7 +37,7 @@ def without_clock(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def handler(service: Service, tmp_path_factory: pytest.TempPathFactory) -> YOLOv5Handler:
-    """The handler of the served archive in this process, so that a batch is sure to be one."""
+    """The handler of the served archive in this process, so that the test decides on the batches."""
     folder = tmp_path_factory.mktemp("archive")
     with zipfile.ZipFile(Path(service.environment["MODEL_STORE"]) / f"{MODEL}.mar") as archive:
         archive.extractall(folder)
@@ -48,22 +48,22 @@ def handler(service: Service, tmp_path_factory: pytest.TempPathFactory) -> YOLOv
 
 
 def handle(handler: YOLOv5Handler, bodies: Sequence[Any]) -> list[tuple[str, int]]:
-    """Answers and statuses of one batch of request bodies."""
+    """The response and the status of each request body of one batch."""
     context = Context(MODEL, "", {}, len(bodies), None, "0")
     context.request_processor = [RequestProcessor({}) for _ in bodies]
-    answers = handler.handle([{"body": body} for body in bodies], context)
-    return [(answer, context.get_response_status(index)[0]) for index, answer in enumerate(answers)]
+    responses = handler.handle([{"body": body} for body in bodies], context)
+    return [(response, context.get_response_status(index)[0]) for index, response in enumerate(responses)]
 
 
-def test_alone_and_in_a_batch_of_eight_the_answers_are_the_same_bytes(handler: YOLOv5Handler) -> None:
+def test_alone_and_in_a_batch_of_eight_the_responses_are_the_same_bytes(handler: YOLOv5Handler) -> None:
     pictures = batch()
     alone = [handle(handler, [picture])[0] for picture in pictures]
     assert {status for _, status in alone} == {200}
-    assert any(json.loads(answer)["detections"] for answer, _ in alone)
+    assert any(json.loads(response)["detections"] for response, _ in alone)
     for order in (pictures, pictures[::-1]):
         together = dict(zip(order, handle(handler, order), strict=True))
-        for picture, (answer, status) in zip(pictures, alone, strict=True):
-            assert without_clock(together[picture][0]) == without_clock(answer)
+        for picture, (response, status) in zip(pictures, alone, strict=True):
+            assert without_times(together[picture][0]) == without_times(response)
             assert together[picture][1] == status
 
 
@@ -76,38 +76,40 @@ def test_alone_and_in_a_batch_of_eight_the_answers_are_the_same_bytes(handler: Y
         (b'{"image": "", "confidence": 7}', 400),
         (encoded(0)[:900], 422),
         (blank((9000, 8000)), 413),
-        (None, 500),  # what no client can send: a fault of ours
+        (None, 500),  # stands for Unforeseen, which no client can send
     ],
 )
-def test_a_bad_neighbour_fails_alone(handler: YOLOv5Handler, neighbour: Any, status: int) -> None:
+def test_an_error_of_one_request_does_not_affect_the_others(
+    handler: YOLOv5Handler, neighbour: Any, status: int
+) -> None:
     good = encoded(5)
-    expected = without_clock(handle(handler, [good])[0][0])
+    expected = without_times(handle(handler, [good])[0][0])
     bodies = [good, neighbour if neighbour is not None else Unforeseen(), good]
-    answers = handle(handler, bodies)
-    assert [answer[1] for answer in answers] == [200, status, 200]
-    assert without_clock(answers[0][0]) == without_clock(answers[2][0]) == expected
-    document = json.loads(answers[1][0])
+    responses = handle(handler, bodies)
+    assert [response[1] for response in responses] == [200, status, 200]
+    assert without_times(responses[0][0]) == without_times(responses[2][0]) == expected
+    document = json.loads(responses[1][0])
     assert document["code"] == status
     assert document["type"]
     assert document["message"]
 
 
 class Unforeseen(dict[str, object]):
-    """A body that fails in a way nobody foresaw."""
+    """A body that raises an error for which the service has no response of its own."""
 
     def __contains__(self, key: object) -> bool:
         raise RuntimeError("unforeseen")
 
 
-def test_requests_at_once_are_answered_as_if_each_were_alone(service: Service) -> None:
+def test_simultaneous_requests_get_the_responses_that_each_gets_alone(service: Service) -> None:
     pictures = [*batch(), b"garbage", b"", encoded(7)[:500]]
 
-    def ask(picture: bytes) -> tuple[int, str]:
+    def send(picture: bytes) -> tuple[int, str]:
         url = f"{service.inference_url}/predictions/{MODEL}"
         response = requests.post(url, data=picture, headers=service.headers, timeout=60)
-        return response.status_code, without_clock(response.text)
+        return response.status_code, without_times(response.text)
 
-    alone = [ask(picture) for picture in pictures]
+    alone = [send(picture) for picture in pictures]
     with ThreadPoolExecutor(len(pictures)) as pool:
         for _ in range(10):
-            assert list(pool.map(ask, pictures)) == alone
+            assert list(pool.map(send, pictures)) == alone

@@ -38,7 +38,7 @@ def text(picture: bytes) -> str:
 def test_every_form_of_request_gets_the_same_detections(service: Service, picture: bytes) -> None:
     expected = detections(post(service, data=picture, headers={"Content-Type": "image/jpeg"}))
     assert expected
-    answers = [
+    responses = [
         post(service, data=picture),
         post(service, f"/predictions/{MODEL}/1.0", data=picture),
         post(service, data=picture, headers={"Content-Type": "application/octet-stream"}),
@@ -47,19 +47,19 @@ def test_every_form_of_request_gets_the_same_detections(service: Service, pictur
         post(service, json={"image": f"data:image/jpeg;base64,{text(picture)}", "model": MODEL}),
         post(service, f"/invocations?model_name={MODEL}", data=picture, headers={"Content-Type": "image/jpeg"}),
     ]
-    assert [detections(answer) for answer in answers] == [expected] * len(answers)
+    assert [detections(response) for response in responses] == [expected] * len(responses)
     several = post(service, json={"images": [text(picture), text(picture)]})
-    assert [one["detections"] for one in several.json()] == [expected] * 2
+    assert [document["detections"] for document in several.json()] == [expected] * 2
     predict = {"instances": [{"image": {"b64": text(picture)}}]}
     predicted = post(service, f"/v1/models/{MODEL}:predict", json=predict)
-    assert [one["detections"] for one in predicted.json()["predictions"]] == [expected]
+    assert [document["detections"] for document in predicted.json()["predictions"]] == [expected]
 
 
 def test_options_come_with_every_form_of_request(service: Service, picture: bytes) -> None:
     options = {"confidence": "0.3", "max_detections": "1", "agnostic": "true"}
     numbers = {"confidence": 0.3, "max_detections": 1, "agnostic": True}
     everything = detections(post(service, data=picture))
-    answers = [
+    responses = [
         post(service, files={"image": picture, **{name: (None, value) for name, value in options.items()}}),
         post(service, json={"image": text(picture), **numbers}),
         post(
@@ -70,12 +70,10 @@ def test_options_come_with_every_form_of_request(service: Service, picture: byte
         ),
     ]
     assert len(everything) > 1
-    assert [detections(answer) for answer in answers] == [everything[:1]] * 3
+    assert [detections(response) for response in responses] == [everything[:1]] * 3
     predict = {"instances": [{"image": {"b64": text(picture)}}], "parameters": numbers}
-    assert (
-        post(service, f"/v1/models/{MODEL}:predict", json=predict).json()["predictions"][0]["detections"]
-        == (everything[:1])
-    )
+    predicted = post(service, f"/v1/models/{MODEL}:predict", json=predict)
+    assert predicted.json()["predictions"][0]["detections"] == everything[:1]
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"])
@@ -83,22 +81,22 @@ def test_every_format_is_read(service: Service, form: str) -> None:
     assert detections(post(service, data=encoded(seed=2, form=form)))
 
 
-def test_an_answer_says_what_the_contract_says(service: Service) -> None:
+def test_a_response_has_the_fields_of_the_contract(service: Service) -> None:
     picture = encoded(seed=3, size_wh=(300, 200))
-    answer = post(service, data=picture).json()
-    assert {"model", "version", "time", "image", "detections", "timings"} == set(answer)
-    assert (answer["model"], answer["version"]) == (MODEL, "1.0")
-    assert answer["image"] == {"width": 300, "height": 200}
-    assert set(answer["timings"]) == {"decode", "letterbox", "inference", "suppression"}
-    spent = answer["timings"]["inference"] + answer["timings"]["suppression"]
-    assert answer["time"] == pytest.approx(spent, abs=2e-6)
-    found = answer["detections"]
-    assert found == sorted(found, key=lambda one: -one["confidence"])
-    for one in found:
-        sides = [one[side] for side in ("x_min", "y_min", "x_max", "y_max")]
-        assert sides == [int(side) for side in one["xyxy"]]
-        assert 0 <= one["xyxy"][0] < one["xyxy"][2] <= 300
-        assert 0 <= one["xyxy"][1] < one["xyxy"][3] <= 200
+    document = post(service, data=picture).json()
+    assert {"model", "version", "time", "image", "detections", "timings"} == set(document)
+    assert (document["model"], document["version"]) == (MODEL, "1.0")
+    assert document["image"] == {"width": 300, "height": 200}
+    assert set(document["timings"]) == {"decode", "letterbox", "inference", "suppression"}
+    seconds = document["timings"]["inference"] + document["timings"]["suppression"]
+    assert document["time"] == pytest.approx(seconds, abs=2e-6)
+    assert document["detections"] == sorted(document["detections"], key=lambda detection: -detection["confidence"])
+    for detection in document["detections"]:
+        x_min, y_min, x_max, y_max = detection["xyxy"]
+        sides = [detection[side] for side in ("x_min", "y_min", "x_max", "y_max")]
+        assert sides == [int(side) for side in (x_min, y_min, x_max, y_max)]
+        assert 0 <= x_min < x_max <= 300
+        assert 0 <= y_min < y_max <= 200
 
 
 def error(response: requests.Response) -> tuple[int, str]:
@@ -118,7 +116,7 @@ def test_each_error_has_its_status_and_type(service: Service, picture: bytes) ->
     assert error(post(service, "/predictions/nothing", data=picture)) == (404, "ModelNotFoundException")
 
 
-def test_one_bad_picture_of_several_fails_alone(service: Service, picture: bytes) -> None:
+def test_an_error_of_one_picture_does_not_affect_the_others(service: Service, picture: bytes) -> None:
     response = post(service, json={"images": [text(picture), text(b"junk"), "###", text(picture)]})
     assert response.status_code == 200
     good, junk, garbage, last = response.json()
@@ -127,7 +125,7 @@ def test_one_bad_picture_of_several_fails_alone(service: Service, picture: bytes
     assert (garbage["code"], garbage["type"]) == (400, "InvalidRequest")
 
 
-def test_without_the_right_token_nothing_is_answered(service: Service, picture: bytes) -> None:
+def test_requests_without_the_right_token_are_rejected(service: Service, picture: bytes) -> None:
     url = f"{service.inference_url}/predictions/{MODEL}"
     management = json.loads((service.run / "key_file.json").read_text())["management"]["key"]
     for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Bearer {management}"}):
@@ -135,7 +133,7 @@ def test_without_the_right_token_nothing_is_answered(service: Service, picture: 
         assert error(response) == (400, "InvalidKeyException")
 
 
-def test_describe_says_what_the_model_is(service: Service) -> None:
+def test_describe_returns_the_facts_of_the_model(service: Service) -> None:
     description = service.describe(MODEL)["customizedMetadata"]
     assert description["title"]
     assert description["description"]

@@ -1,6 +1,6 @@
-"""The engines side by side, and what the detector makes of one that takes pictures of one shape together.
+"""The engines against each other, and the detector with an engine that takes pictures of one shape in one call.
 
-What CUDA runs is run here on the CPU, and on CUDA too where there is any.
+The code for CUDA runs here on the CPU, and on CUDA if it is available.
 """
 
 from __future__ import annotations
@@ -16,35 +16,36 @@ import torch
 from archiver.build import describe
 from archiver.checkpoint.reader import load_checkpoint
 from archiver.export.graph import export_openvino, export_torch
-from archiver.export.split_head import cut
+from archiver.export.split_head import split_head
 from archiver.options import ArchiveOptions
-from archiver.pack import write_description
 from archiver.weights import EMBEDDED
 from checkpoint_factory.checkpoints import build_checkpoint
 from checkpoint_factory.networks import Style
 from demo_model.generator import draw
-from detection.detector import Detections, Detector, Task
+from detection.detector import Detector
 from detection.engine import Engine, Maps, OpenVINOEngine, Pixels, TorchEngine
 from detection.errors import DetectionError, ImageTooLarge, InvalidImage, UnsupportedImage
-from detection.model_description import Description
+from detection.head import load_head
+from detection.model_description import ModelDescription
 from detection.options import Options
+from detection.records import Detections, Task
 from support.pictures import TEST_SEED, blank, crowded, encoded
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 MAX_PIXELS = 1_000_000
 OPTIONS = Options(image_size=320)
-# Letterboxed to 320 they have five shapes, of which two are each shared by several pictures.
+# Letterboxed to 320 they have five shapes; several pictures share two of them.
 SIZES_WH = [(320, 320), (320, 240), (200, 200), (120, 400), (640, 480), (1, 300), (320, 320), (900, 300)]
-# One picture and eight of them are multiplied out in another order, which changes the last bits of a float32: about
-# 1e-5 of a logit, which a box of a few hundred pixels shows as thousandths of a pixel.
+# The order of additions differs between one picture and a batch, which changes the last bits of a float32: about 1e-5
+# of a logit, or thousandths of a pixel in a box of a few hundred pixels.
 ROUNDING = {"pixels": 0.01, "confidence": 1e-4}
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 @dataclass
 class Recorder:
-    """An engine that keeps what it was called with, and runs out of memory for inputs of one height and width."""
+    """An engine that records its calls, and runs out of memory for inputs of one height and width."""
 
     engine: Engine
     too_large_hw: tuple[int, int] | None = None
@@ -62,7 +63,7 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network with anchors as both engines' programs and its head, as they stand in unpacked archives."""
+    """An unpacked archive of a small network with anchors: both engines' programs, the head and model.json."""
     unpacked = tmp_path_factory.mktemp("anchored")
     checkpoint = build_checkpoint("n", unpacked / "small.pt", ["cat", "dog"], style=Style(width=0.125))
     export(checkpoint, unpacked, "openvino", "torch")
@@ -71,21 +72,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The embedded model, which has no anchors and knows what it sees, as a torch program."""
+    """The embedded model as a torch program. It has no anchors, and it is trained."""
     unpacked = tmp_path_factory.mktemp("shapes")
     export(EMBEDDED, unpacked, "torch")
     return unpacked
 
 
 def export(checkpoint: Path, unpacked: Path, *engines: str) -> None:
-    """What archives for these engines hold besides the handler."""
+    """Write the files of archives for these engines, without the handler."""
     loaded = load_checkpoint(checkpoint)
-    parts = cut(loaded.network, loaded.anchors)
-    parts.save(unpacked)
+    split = split_head(loaded.network, loaded.anchors)
+    split.save(unpacked)
     if "openvino" in engines:
-        export_openvino(parts.network, parts.outputs, loaded.strides, unpacked)
-    export_torch(parts.network, loaded.strides, unpacked)
-    write_description(describe(loaded, ArchiveOptions("small", unpacked), ""), unpacked / "model.json")
+        export_openvino(split.network, split.output_names, loaded.strides, unpacked)
+    export_torch(split.network, loaded.strides, unpacked)
+    describe(loaded, ArchiveOptions("small", unpacked), "").write(unpacked / "model.json")
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,8 @@ def on_openvino(folder: Path) -> OpenVINOEngine:
 
 
 def detector_of(folder: Path, engine: Engine) -> Detector:
-    return Detector(engine, Description.read(folder / "model.json").head(folder), MAX_PIXELS)
+    head = load_head(folder, ModelDescription.read(folder / "model.json"))
+    return Detector(engine, head, MAX_PIXELS)
 
 
 def tasks_of(pictures: Sequence[bytes], options: Options = OPTIONS) -> list[Task]:
@@ -112,20 +114,20 @@ def pictures_of_many_shapes() -> list[bytes]:
 
 
 def assert_same(
-    found: Detections | Exception, wanted: Detections | Exception, pixels: float, confidence: float
+    actual: Detections | Exception, expected: Detections | Exception, pixels: float, confidence: float
 ) -> None:
-    """The same detections; which of two equally confident ones comes first may differ."""
-    assert isinstance(found, Detections), found
-    assert isinstance(wanted, Detections), wanted
-    assert found.image_hw == wanted.image_hw
-    assert len(found.boxes) == len(wanted.boxes)
-    # In units of what is allowed; the confidences tell boxes apart that were clipped to the same rest.
-    apart = np.abs(found.boxes[:, None] - wanted.boxes[None]).max(axis=2, initial=0) / pixels
-    apart = np.maximum(apart, np.abs(found.confidences[:, None] - wanted.confidences[None]) / confidence)
-    apart[found.class_ids[:, None] != wanted.class_ids[None]] = np.inf
-    partners = [int(row.argmin()) for row in apart]
-    assert sorted(partners) == list(range(len(partners)))
-    assert max((row.min() for row in apart), default=0) <= 1
+    """The same detections within these tolerances; the order of equally confident ones may differ."""
+    assert isinstance(actual, Detections), actual
+    assert isinstance(expected, Detections), expected
+    assert actual.image_hw == expected.image_hw
+    assert len(actual.boxes) == len(expected.boxes)
+    # Differences in units of the tolerance. The confidences distinguish boxes that were clipped to the same rest.
+    difference = np.abs(actual.boxes[:, None] - expected.boxes[None]).max(axis=2, initial=0) / pixels
+    difference = np.maximum(difference, np.abs(actual.confidences[:, None] - expected.confidences[None]) / confidence)
+    difference[actual.class_ids[:, None] != expected.class_ids[None]] = np.inf
+    nearest = [int(row.argmin()) for row in difference]
+    assert sorted(nearest) == list(range(len(nearest)))
+    assert max((row.min() for row in difference), default=0) <= 1
 
 
 @pytest.mark.parametrize("options", [OPTIONS, Options(image_size=320, confidence=0.1, multi_label=True)])
@@ -133,13 +135,13 @@ def test_both_engines_find_the_same(
     folder: Path, on_torch: TorchEngine, on_openvino: OpenVINOEngine, options: Options
 ) -> None:
     tasks = tasks_of([*pictures_of_many_shapes(), crowded()], options)
-    one, other = (detector_of(folder, engine).detect(tasks) for engine in (on_torch, on_openvino))
-    assert sum(len(found.boxes) for found in one if isinstance(found, Detections)) > 20
-    for first, second in zip(one, other, strict=True):
+    by_torch, by_openvino = (detector_of(folder, engine).detect(tasks) for engine in (on_torch, on_openvino))
+    assert sum(len(result.boxes) for result in by_torch if isinstance(result, Detections)) > 20
+    for first, second in zip(by_torch, by_openvino, strict=True):
         assert_same(first, second, pixels=0.05, confidence=1e-3)
 
 
-def test_each_picture_of_a_batch_is_answered_as_if_alone(folder: Path, on_torch: TorchEngine) -> None:
+def test_each_picture_of_a_batch_has_the_result_that_it_has_alone(folder: Path, on_torch: TorchEngine) -> None:
     good = pictures_of_many_shapes()
     bad: list[tuple[bytes, type[DetectionError]]] = [
         (encoded(0)[:900], InvalidImage),
@@ -147,7 +149,7 @@ def test_each_picture_of_a_batch_is_answered_as_if_alone(folder: Path, on_torch:
         (b"garbage", UnsupportedImage),
         (b"", InvalidImage),
     ]
-    # In between, first and last; each good one twice, so that the order of equal ones counts too.
+    # Invalid pictures at both ends and in between; each valid one twice, so that the order of equal ones counts too.
     pictures = [bad[0][0], *good[:3], bad[1][0], *good, bad[2][0], *good[3:], bad[3][0]]
     engine = Recorder(on_torch)
     detector = detector_of(folder, engine)
@@ -157,21 +159,21 @@ def test_each_picture_of_a_batch_is_answered_as_if_alone(folder: Path, on_torch:
     assert {alone for _, alone in engine.calls} == {False}
     lone = {picture: detector.detect(tasks_of([picture]))[0] for picture in pictures}
     kinds = dict(bad)
-    for picture, found in zip(pictures, together, strict=True):
+    for picture, result in zip(pictures, together, strict=True):
         if picture in kinds:
-            assert type(found) is kinds[picture]
-            assert str(found) == str(lone[picture])
+            assert type(result) is kinds[picture]
+            assert str(result) == str(lone[picture])
         else:
-            assert_same(found, lone[picture], **ROUNDING)
+            assert_same(result, lone[picture], **ROUNDING)
 
 
-def test_the_options_of_a_picture_are_its_own(folder: Path, on_torch: TorchEngine) -> None:
+def test_each_picture_of_a_batch_has_its_own_options(folder: Path, on_torch: TorchEngine) -> None:
     picture = crowded()
     several = [OPTIONS, Options(image_size=320, confidence=0.9), Options(max_detections=1), Options(image_size=32)]
     detector = detector_of(folder, on_torch)
     together = detector.detect([Task(picture, options) for options in several])
-    for options, found in zip(several, together, strict=True):
-        assert_same(found, detector.detect([Task(picture, options)])[0], **ROUNDING)
+    for options, result in zip(several, together, strict=True):
+        assert_same(result, detector.detect([Task(picture, options)])[0], **ROUNDING)
 
 
 def test_more_pictures_of_one_shape_than_a_program_takes_are_split(
@@ -185,8 +187,8 @@ def test_more_pictures_of_one_shape_than_a_program_takes_are_split(
     assert [shape[:3] for shape, _ in engine.calls] == [
         (2, 320, 320), (2, 320, 320), (1, 320, 320), (2, 160, 320), (1, 160, 320)
     ]  # fmt: skip
-    for picture, found in zip(pictures, together, strict=True):
-        assert_same(found, detector_of(folder, on_torch).detect(tasks_of([picture]))[0], **ROUNDING)
+    for picture, result in zip(pictures, together, strict=True):
+        assert_same(result, detector_of(folder, on_torch).detect(tasks_of([picture]))[0], **ROUNDING)
 
 
 def test_a_full_batch_of_one_shape_is_one_call(folder: Path, on_torch: TorchEngine) -> None:
@@ -195,31 +197,31 @@ def test_a_full_batch_of_one_shape_is_one_call(folder: Path, on_torch: TorchEngi
     options = Options(image_size=64)
     together = detector_of(folder, engine).detect(tasks_of(pictures, options))
     assert engine.calls == [((64, 64, 64, 3), False)]
-    for index, found in enumerate(together):
-        assert_same(found, together[index % 4], **ROUNDING)
+    for index, result in enumerate(together):
+        assert_same(result, together[index % 4], **ROUNDING)
 
 
-def test_an_engine_s_failure_is_that_of_its_group_alone(folder: Path, on_torch: TorchEngine) -> None:
+def test_an_error_of_the_engine_affects_only_the_pictures_of_its_call(folder: Path, on_torch: TorchEngine) -> None:
     pictures = pictures_of_many_shapes()
     engine = Recorder(on_torch, too_large_hw=(320, 320))
     together = detector_of(folder, engine).detect(tasks_of([*pictures, encoded(0)[:900]]))
     square = {index for index, (width, height) in enumerate(SIZES_WH) if width == height}
     assert len(square) == 3
-    for index, (picture, found) in enumerate(zip(pictures, together, strict=False)):
+    for index, (picture, result) in enumerate(zip(pictures, together, strict=False)):
         if index in square:
-            assert isinstance(found, torch.OutOfMemoryError)
+            assert isinstance(result, torch.OutOfMemoryError)
         else:
-            assert_same(found, detector_of(folder, on_torch).detect(tasks_of([picture]))[0], **ROUNDING)
+            assert_same(result, detector_of(folder, on_torch).detect(tasks_of([picture]))[0], **ROUNDING)
     assert isinstance(together[-1], InvalidImage)
 
 
-def test_a_lone_picture_s_failure_is_returned_not_raised(folder: Path, on_torch: TorchEngine) -> None:
+def test_an_error_of_a_single_picture_is_returned_not_raised(folder: Path, on_torch: TorchEngine) -> None:
     engine = Recorder(on_torch, too_large_hw=(320, 320))
-    [found] = detector_of(folder, engine).detect(tasks_of([encoded(0, "PNG", (320, 320))]))
-    assert isinstance(found, torch.OutOfMemoryError)
+    [result] = detector_of(folder, engine).detect(tasks_of([encoded(0, "PNG", (320, 320))]))
+    assert isinstance(result, torch.OutOfMemoryError)
 
 
-def test_no_pictures_are_no_call(folder: Path, on_torch: TorchEngine) -> None:
+def test_the_engine_is_not_called_without_pictures(folder: Path, on_torch: TorchEngine) -> None:
     engine = Recorder(on_torch)
     assert detector_of(folder, engine).detect([]) == []
     assert detector_of(folder, engine).detect(tasks_of([b"", b"garbage"]))
@@ -235,23 +237,23 @@ def test_half_precision_finds_the_same_clear_objects(shapes: Path, device: str) 
         engine._dtype = torch.float16
         engine._module.to(torch.float16)
     else:
-        engine = TorchEngine(shapes / "model.pt2", device, 1)  # of itself in half precision
-    for seed, (wanted, found) in enumerate(zip(exact, detector_of(shapes, engine).detect(tasks), strict=True)):
-        assert isinstance(wanted, Detections), wanted
-        assert isinstance(found, Detections), found
-        clear = np.flatnonzero(wanted.confidences > 0.5)
+        engine = TorchEngine(shapes / "model.pt2", device, 1)  # uses half precision by default
+    for seed, (expected, result) in enumerate(zip(exact, detector_of(shapes, engine).detect(tasks), strict=True)):
+        assert isinstance(expected, Detections), expected
+        assert isinstance(result, Detections), result
+        clear = np.flatnonzero(expected.confidences > 0.5)
         assert len(clear) >= len(draw(TEST_SEED + seed).class_ids) - 1
         for index in clear:
-            # Of neighbouring cells that saw the same object another one may have won: measured, up to 0.94 pixels.
-            distances = np.abs(found.boxes - wanted.boxes[index]).max(axis=1)
+            # The box may come from a neighbouring cell that detects the same object: measured, up to 0.94 pixels.
+            distances = np.abs(result.boxes - expected.boxes[index]).max(axis=1)
             nearest = int(distances.argmin())
             assert distances[nearest] < 2.0
-            assert found.class_ids[nearest] == wanted.class_ids[index]
-            assert found.confidences[nearest] == pytest.approx(wanted.confidences[index], abs=0.01)
+            assert result.class_ids[nearest] == expected.class_ids[index]
+            assert result.confidences[nearest] == pytest.approx(expected.confidences[index], abs=0.01)
 
 
 @pytest.mark.parametrize(("batches", "several"), [(True, [4]), (False, [1, 1])])
-def test_a_warm_up_runs_both_ways_of_a_call(
+def test_a_warm_up_makes_both_kinds_of_calls(
     folder: Path, on_torch: TorchEngine, batches: bool, several: list[int]
 ) -> None:
     engine = Recorder(on_torch, batches=batches)

@@ -47,49 +47,52 @@ def anchor_case(seed: int, channels: int = 7, gain: float = 1.0, shift: float = 
     return AnchorCase(AnchorHead(STRIDES, ANCHORS, tuple(weights), tuple(biases)), given, raw)
 
 
-def assert_same(found: Candidates, expected: list[Row]) -> None:
-    assert len(found.boxes) == len(expected)
-    order, wanted = np.argsort(-found.confidences), sorted(expected, key=lambda row: -row[1])
-    np.testing.assert_allclose(found.boxes[order], [row[0] for row in wanted] or np.empty((0, 4)), rtol=1e-5, atol=1e-3)
-    np.testing.assert_allclose(found.confidences[order], [row[1] for row in wanted], rtol=1e-5)
-    assert found.class_ids[order].tolist() == [row[2] for row in wanted]
+def assert_same(candidates: Candidates, expected: list[Row]) -> None:
+    assert len(candidates.boxes) == len(expected)
+    order, rows = np.argsort(-candidates.confidences), sorted(expected, key=lambda row: -row[1])
+    boxes = [row[0] for row in rows] or np.empty((0, 4))
+    np.testing.assert_allclose(candidates.boxes[order], boxes, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(candidates.confidences[order], [row[1] for row in rows], rtol=1e-5)
+    assert candidates.class_ids[order].tolist() == [row[2] for row in rows]
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
 @pytest.mark.parametrize("confidence", [0.0, 0.001, 0.25, 0.6, 0.999, 1.0])
-def test_anchor_head_agrees_with_the_plain_reference(confidence: float, multi_label: bool) -> None:
+def test_anchor_head_agrees_with_the_slow_reference(confidence: float, multi_label: bool) -> None:
     case = anchor_case(1)
-    found = case.head.candidates(case.maps, Options(confidence=confidence, multi_label=multi_label))
-    assert_same(found, anchor_rows(case.raw, STRIDES, ANCHORS, confidence, multi_label))
+    candidates = case.head.candidates(case.maps, Options(confidence=confidence, multi_label=multi_label))
+    assert_same(candidates, anchor_rows(case.raw, STRIDES, ANCHORS, confidence, multi_label))
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
 @pytest.mark.parametrize("confidence", [0.0, 0.001, 0.25, 0.6, 0.999, 1.0])
-def test_anchor_free_head_agrees_with_the_plain_reference(confidence: float, multi_label: bool) -> None:
+def test_anchor_free_head_agrees_with_the_slow_reference(confidence: float, multi_label: bool) -> None:
     raw = maps(2, 4 * REG_MAX + CLASSES)
-    found = AnchorFreeHead(STRIDES, REG_MAX).candidates(raw, Options(confidence=confidence, multi_label=multi_label))
-    assert_same(found, anchor_free_rows(raw, STRIDES, REG_MAX, confidence, multi_label))
+    candidates = AnchorFreeHead(STRIDES, REG_MAX).candidates(
+        raw, Options(confidence=confidence, multi_label=multi_label)
+    )
+    assert_same(candidates, anchor_free_rows(raw, STRIDES, REG_MAX, confidence, multi_label))
 
 
-def test_nothing_passes_where_nothing_is_there() -> None:
+def test_low_logits_give_no_candidates() -> None:
     case = anchor_case(3, shift=-40)
-    found = case.head.candidates(case.maps, Options())
-    assert found.boxes.shape == (0, 4)
-    assert found.confidences.shape == found.class_ids.shape == (0,)
+    candidates = case.head.candidates(case.maps, Options())
+    assert candidates.boxes.shape == (0, 4)
+    assert candidates.confidences.shape == candidates.class_ids.shape == (0,)
 
 
-def test_extreme_logits_are_no_overflow() -> None:
+def test_extreme_logits_do_not_overflow() -> None:
     with np.errstate(all="raise", under="ignore"):
         case = anchor_case(4, gain=500)
-        found = case.head.candidates(case.maps, Options(confidence=0.0))
-    assert np.isfinite(found.boxes).all()
+        candidates = case.head.candidates(case.maps, Options(confidence=0.0))
+    assert np.isfinite(candidates.boxes).all()
 
 
-def test_only_the_classes_asked_for_are_answered() -> None:
+def test_only_requested_classes_are_returned() -> None:
     case = anchor_case(5)
     every = case.head.candidates(case.maps, Options(confidence=0.01))
     some = case.head.candidates(case.maps, Options(confidence=0.01, classes=(0, 2)))
-    # A box whose best class is not asked for is gone; it does not come back under its second-best class.
+    # A box whose best class is not requested is dropped, not reported with its second-best class.
     assert some.class_ids.tolist() == [class_id for class_id in every.class_ids.tolist() if class_id != 1]
 
 
@@ -102,8 +105,8 @@ def test_a_confidence_just_above_the_threshold_is_kept_and_an_equal_one_is_not(c
     weights, biases = np.zeros((1, 6, 1), np.float32), np.zeros((1, 6), np.float32)
     weights[0, 4], biases[0, 5] = 1, 40
     head = AnchorHead((8,), (((10.0, 10.0),),), (weights,), (biases,))
-    # An engine's own rounding of the map that is compared must not decide.
+    # The rounding of the objectness by an engine must not change the result.
     objectness = (logits - np.float32(0.003)).reshape(1, 1, 1, 40)
-    found = head.candidates([objectness, logits.reshape(1, 1, 1, 40)], Options(confidence=confidence))
+    candidates = head.candidates([objectness, logits.reshape(1, 1, 1, 40)], Options(confidence=confidence))
     exact = np.float32(1) / (np.float32(1) + np.exp(-logits))
-    assert len(found.boxes) == int((exact > threshold).sum())
+    assert len(candidates.boxes) == int((exact > threshold).sum())

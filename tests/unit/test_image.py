@@ -1,4 +1,4 @@
-"""decode_image against Pillow, the slow and obvious way to the same pixels."""
+"""decode_image against Pillow, the slow and obvious decoder."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from support.hostile_pictures import noise, saved
 
 Pixels = NDArray[np.uint8]
 
-# What is wrong with a picture is answered; that Pillow warns of it as well is its own affair.
+# Pillow warns about some of these images; the tests check what decode_image returns.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 
-def decoded_slowly(data: bytes) -> Pixels:
+def decode_slowly(data: bytes) -> Pixels:
     picture: Image.Image = Image.open(io.BytesIO(data))
     return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
 
@@ -84,18 +84,18 @@ def test_rows_come_first_and_red_before_blue() -> None:
 def test_pixels_are_those_of_pillow(form: str, mode: str, arguments: dict[str, Any]) -> None:
     picture = Image.merge("LAB", noise().split()) if mode == "LAB" else noise().convert("RGBA").convert(mode)
     data = saved(picture, form, **arguments)
-    assert same(decode_image(data), decoded_slowly(data))
+    assert same(decode_image(data), decode_slowly(data))
 
 
 @pytest.mark.parametrize("form", ["JPEG", "MPO", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(10))
-def test_every_orientation_is_undone(form: str, orientation: int) -> None:
+def test_every_orientation_is_corrected(form: str, orientation: int) -> None:
     data = saved(noise(), form, orientation)
-    assert same(decode_image(data), decoded_slowly(data))
+    assert same(decode_image(data), decode_slowly(data))
     assert decode_image(data).shape == ((40, 24, 3) if orientation in (5, 6, 7, 8) else (24, 40, 3))
 
 
-def test_an_orientation_that_cannot_be_read_counts_as_upright() -> None:
+def test_an_unreadable_orientation_is_ignored() -> None:
     data = saved(noise(), "JPEG", 6)
     tag = data.index(struct.pack(">H", ORIENTATION)) if data[data.index(b"Exif\0\0") + 6] == 0x4D else -1
     tag = tag if tag >= 0 else data.index(struct.pack("<H", ORIENTATION))
@@ -111,13 +111,13 @@ def test_of_sixteen_bits_the_high_byte_is_kept(form: str) -> None:
 
 
 @pytest.mark.parametrize("size_wh", [(1, 1), (1, 4000), (4000, 1), (17, 31)])
-def test_any_proportions_are_decoded(size_wh: tuple[int, int]) -> None:
+def test_any_aspect_ratio_is_decoded(size_wh: tuple[int, int]) -> None:
     for form in ("JPEG", "PNG"):
         data = saved(noise(size_wh), form)
-        assert same(decode_image(data), decoded_slowly(data))
+        assert same(decode_image(data), decode_slowly(data))
 
 
-def test_bytes_after_the_end_do_not_matter() -> None:
+def test_bytes_after_the_end_are_ignored() -> None:
     for form in ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF"):
         data = saved(noise(), form)
         assert same(decode_image(data + b"a trailer \xff\xda\xff\xd8"), decode_image(data)), form

@@ -1,4 +1,4 @@
-"""What decode_image refuses, and in which words."""
+"""The images that decode_image rejects, and its messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.hostile_pictures import noise, saved
 
 Pixels = NDArray[np.uint8]
 
-# What is wrong with a picture is answered; that Pillow warns of it as well is its own affair.
+# Pillow warns about some of these images; the tests check the errors of decode_image.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 
@@ -30,12 +30,12 @@ def outcome(data: bytes) -> Pixels | DetectionError:
         return error
 
 
-def foreign(form: str) -> bytes:
+def other_format(form: str) -> bytes:
     return saved(noise((64, 64)), form)
 
 
 @pytest.mark.parametrize(
-    ("data", "error", "words"),
+    ("data", "error", "message"),
     [
         (b"", InvalidImage, "0 bytes"),
         (b"x", UnsupportedImage, "1 bytes, starting b'x'"),
@@ -44,9 +44,9 @@ def foreign(form: str) -> bytes:
         (b"%PDF-1.7\n", UnsupportedImage, "not a picture"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', UnsupportedImage, "not a picture"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), UnsupportedImage, "not a picture"),
-        (foreign("AVIF"), UnsupportedImage, "not a picture"),
-        (foreign("JPEG2000"), UnsupportedImage, "not a picture"),
-        (foreign("ICO"), UnsupportedImage, "not a picture"),
+        (other_format("AVIF"), UnsupportedImage, "not a picture"),
+        (other_format("JPEG2000"), UnsupportedImage, "not a picture"),
+        (other_format("ICO"), UnsupportedImage, "not a picture"),
         (saved(noise().convert("F"), "TIFF"), UnsupportedImage, "floating-point"),
         (b"\xff\xd8\xff", InvalidImage, "header is damaged"),
         (b"\xff\xd8\xff\xd9", InvalidImage, "damaged"),
@@ -57,11 +57,11 @@ def foreign(form: str) -> bytes:
         (b"BM", InvalidImage, "header is damaged"),
     ],
 )
-def test_what_is_no_picture_is_refused(data: bytes, error: type[DetectionError], words: str) -> None:
+def test_other_data_is_rejected(data: bytes, error: type[DetectionError], message: str) -> None:
     with pytest.raises(DetectionError) as caught:
         decode_image(data)
     assert type(caught.value) is error
-    assert words in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_is_no_picture_is_refused(data: bytes, error: type[DetectionError],
         hostile_pictures.webp((16_383, 16_383)),
     ],
 )
-def test_too_many_pixels_are_refused_by_the_header(data: bytes) -> None:
+def test_too_many_pixels_in_the_header_are_rejected(data: bytes) -> None:
     assert len(data) < 60_000
     with pytest.raises(ImageTooLarge):
         decode_image(data)
@@ -95,7 +95,7 @@ def test_the_limit_on_pixels_is_inclusive() -> None:
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "CMYK", "progressive", "turned"])
-def test_a_cut_off_picture_is_refused_wherever_it_was_cut(form: str) -> None:
+def test_a_truncated_picture_is_rejected_wherever_it_ends(form: str) -> None:
     special: dict[str, bytes] = {
         "CMYK": saved(noise().convert("CMYK")),
         "progressive": saved(noise(), progressive=True),
@@ -106,15 +106,15 @@ def test_a_cut_off_picture_is_refused_wherever_it_was_cut(form: str) -> None:
     for length in {*range(0, len(data), 7), *range(max(0, len(data) - 40), len(data))}:
         result = outcome(data[:length])
         if isinstance(result, DetectionError):
-            # Of the first bytes nobody could tell what they would have become.
+            # Fewer than 4 bytes do not identify a format.
             assert isinstance(result, InvalidImage) or length < 4, length
-        else:  # only what says nothing about pixels is missing, as a PNG's last chunk
+        else:  # only bytes without pixels are missing, such as a PNG's last chunk
             assert length > len(data) - 30, length
             assert same(result, whole), length
 
 
 def with_thumbnail() -> tuple[bytes, int]:
-    """A JPEG whose EXIF holds a small JPEG of its own, and where that one ends."""
+    """A JPEG whose EXIF contains a JPEG as thumbnail, and the position of the thumbnail's end."""
     thumbnail = saved(noise((16, 16), seed=1))
     data = saved(noise())
     content = b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0" + thumbnail
@@ -122,7 +122,7 @@ def with_thumbnail() -> tuple[bytes, int]:
     return data[:2] + segment + data[2:], 2 + len(segment)
 
 
-def test_a_thumbnail_s_end_is_not_the_picture_s() -> None:
+def test_the_end_marker_of_a_thumbnail_does_not_count() -> None:
     data, end = with_thumbnail()
     assert same(decode_image(data), decode_image(saved(noise())))
     for length in (end, end + 1, end + 30, (end + len(data)) // 2, len(data) - 1):
@@ -131,7 +131,7 @@ def test_a_thumbnail_s_end_is_not_the_picture_s() -> None:
 
 
 def with_scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan stands there again and again, and a comment that looks like the end."""
+    """A progressive JPEG with repeated copies of its last scan, each with a comment that looks like the end marker."""
     data = saved(noise(), progressive=True)
     last = data.rindex(b"\xff\xda")
     scans = data.count(b"\xff\xda")
@@ -139,7 +139,7 @@ def with_scans(count: int) -> bytes:
     return data[:-2] + again + data[-2:]
 
 
-def test_more_scans_than_any_encoder_writes_are_refused() -> None:
+def test_too_many_scans_are_rejected() -> None:
     assert decode_image(with_scans(MAX_SCANS)).shape == (24, 40, 3)
     with pytest.raises(InvalidImage, match="more than 100 scans"):
         decode_image(with_scans(MAX_SCANS + 1))

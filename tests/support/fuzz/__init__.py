@@ -1,1 +1,1 @@
-"""x"""
+"""Malformed and unusual requests for the fuzz test."""

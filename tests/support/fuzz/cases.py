@@ -1,4 +1,4 @@
-"""Requests for the fuzz test: each made from its seed alone, so that a failing one can be made again."""
+"""Requests for the fuzz test. Each is generated from its seed alone, so that a failing one can be repeated."""
 
 from __future__ import annotations
 
@@ -12,58 +12,58 @@ from typing import Any
 from urllib.parse import urlencode
 
 from detection.options import NAMES
-from support.fuzz.pictures import cut, damaged, expensive, refused, sound
-from support.fuzz.values import CONTENT_TYPES, KEYS, ODD
+from support.fuzz.pictures import damaged, expensive, invalid, truncated, valid
+from support.fuzz.values import CONTENT_TYPES, KEYS, UNUSUAL_VALUES
 
-CONTRACT = frozenset({200, 400, 413, 415, 422})
-FORM_FAULT = frozenset({500})  # TorchServe's form parser gives up with this before the model sees anything
+CONTRACT_STATUSES = frozenset({200, 400, 413, 415, 422})
+FORM_ERROR = frozenset({500})  # of TorchServe's form parser, before the request reaches the model
 BOUNDARY = "----fuzz"
-SMALL = {"image_size": "32"}  # keeps inference cheap where the request may say so
+SMALL_IMAGE_SIZE = {"image_size": "32"}  # keeps inference short
 
 
 @dataclass(frozen=True)
 class Case:
-    """One request, and the statuses that its answer may have."""
+    """One request, and the statuses that its response may have."""
 
     description: str
     path: str
     body: bytes
     content_type: str | None = None
-    statuses: frozenset[int] = CONTRACT
+    statuses: frozenset[int] = CONTRACT_STATUSES
 
 
-Maker = Callable[[Random, str], Case]
-readable = cache(sound)
-unreadable = cache(refused)
+Generator = Callable[[Random, str], Case]
+valid_pictures = cache(valid)
+invalid_pictures = cache(invalid)
 
 
 def case_of(seed: int, model: str) -> Case:
     """The case of a seed."""
     random = Random(seed)
-    return MAKERS[seed % len(MAKERS)](random, model)
+    return GENERATORS[seed % len(GENERATORS)](random, model)
 
 
 def fixed_cases(model: str) -> Iterator[Case]:
-    """Every special picture in every form of request, and what becomes of it."""
-    wanted = {name: (data, 200) for name, data in readable().items()} | unreadable()
-    for name, (data, status) in wanted.items():
+    """Every special picture in every form of request, with the expected status."""
+    pictures = {name: (data, 200) for name, data in valid_pictures().items()} | invalid_pictures()
+    for name, (data, status) in pictures.items():
         expected = frozenset({status})
-        yield Case(f"{name}, plain", invocation(model, **SMALL), data, None, expected)
+        yield Case(f"{name}, plain", invocation(model, **SMALL_IMAGE_SIZE), data, None, expected)
         yield Case(f"{name}, typed", f"/predictions/{model}", data, "image/jpeg", expected)
-        yield Case(f"{name}, in a form", f"/predictions/{model}", *form({"image": data, **SMALL}), expected)
-        document = {"image": text_of(data), "image_size": 32}
+        yield Case(f"{name}, in a form", f"/predictions/{model}", *form({"image": data, **SMALL_IMAGE_SIZE}), expected)
+        document = {"image": to_base64(data), "image_size": 32}
         yield Case(f"{name}, as text", f"/predictions/{model}", to_json(document), "application/json", expected)
-    everything = {"instances": [text_of(data) for data, _ in wanted.values()], "parameters": {"image_size": 32}}
+    everything = {"instances": [to_base64(data) for data, _ in pictures.values()], "parameters": {"image_size": 32}}
     yield Case("all at once", f"/v1/models/{model}:predict", to_json(everything), None, frozenset({200}))
     for name, data in expensive().items():
-        yield Case(name, invocation(model, **SMALL), data)
+        yield Case(name, invocation(model, **SMALL_IMAGE_SIZE), data)
 
 
 def invocation(model: str, **query: str) -> str:
     return f"/invocations?{urlencode({'model_name': model, **query})}"
 
 
-def text_of(data: bytes) -> str:
+def to_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
@@ -72,90 +72,98 @@ def to_json(document: object) -> bytes:
 
 
 def form(fields: dict[str, bytes | str]) -> tuple[bytes, str]:
-    """The body and content type of a sound form."""
-    return b"".join(part(name, value) for name, value in fields.items()) + closing(), form_type()
+    """The body and the content type of a valid multipart form."""
+    return b"".join(form_part(name, value) for name, value in fields.items()) + form_end(), form_content_type()
 
 
-def part(name: str, value: bytes | str, more: str = "") -> bytes:
+def form_part(name: str, value: bytes | str, more: str = "") -> bytes:
     content = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
     return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + content + b"\r\n"
 
 
-def closing() -> bytes:
+def form_end() -> bytes:
     return f"--{BOUNDARY}--\r\n".encode()
 
 
-def form_type() -> str:
+def form_content_type() -> str:
     return f"multipart/form-data; boundary={BOUNDARY}"
 
 
-def pick(random: Random) -> tuple[str, bytes]:
-    """A picture and its description, mostly a sound one: from damage to those there is most to learn."""
+def random_picture(random: Random) -> tuple[str, bytes]:
+    """A description and its picture; mostly a valid one, because damage to those tests most."""
     if random.random() < 0.85:
-        return random.choice(list(readable().items()))
-    name, (data, _) = random.choice(list(unreadable().items()))
+        return random.choice(list(valid_pictures().items()))
+    name, (data, _) = random.choice(list(invalid_pictures().items()))
     return name, data
 
 
-def cut_picture(random: Random, model: str) -> Case:
-    name, data = pick(random)
-    data = cut(random, data)
-    return Case(f"{name}, cut after {len(data)} bytes", invocation(model, **SMALL), data, "image/jpeg")
+def truncated_picture(random: Random, model: str) -> Case:
+    name, data = random_picture(random)
+    data = truncated(random, data)
+    return Case(f"{name}, cut after {len(data)} bytes", invocation(model, **SMALL_IMAGE_SIZE), data, "image/jpeg")
 
 
 def damaged_picture(random: Random, model: str) -> Case:
-    name, data = pick(random)
-    return Case(f"{name}, damaged", invocation(model, **SMALL), damaged(random, data), "application/octet-stream")
+    name, data = random_picture(random)
+    return Case(
+        f"{name}, damaged", invocation(model, **SMALL_IMAGE_SIZE), damaged(random, data), "application/octet-stream"
+    )
 
 
 def damaged_text(random: Random, model: str) -> Case:
-    """A picture as base64 in which something is wrong, or nothing."""
-    name, data = pick(random)
-    text = text_of(data)[:20_000]
+    """A picture as base64 text, with or without an error."""
+    name, data = random_picture(random)
+    text = to_base64(data)[:20_000]
     place = random.randrange(len(text) + 1)
     text = text[:place] + random.choice(["", "=", "\n", " ", "*", "\u00e9", "\ud800", "\\", "-_", "AAA"]) + text[place:]
     start = random.choice(
         ["", "", "data:image/png;base64,", "data:;base64,", "data:image/png,", "data:a/b;c=d;base64,", "http://x/"]
     )
     document = {"image": start + text, "image_size": 32}
-    return Case(f"{name}, text with a fault at {place}", f"/predictions/{model}", to_json(document), "application/json")
+    return Case(
+        f"{name}, text with an error at {place}", f"/predictions/{model}", to_json(document), "application/json"
+    )
 
 
-def odd_options(random: Random, model: str) -> Case:
-    """Options of a JSON body, of a form or of a query, most of them impossible."""
-    chosen = {random.choice(KEYS[: len(NAMES) + 2]): random.choice(ODD) for _ in range(random.randrange(1, 4))}
-    data = readable()["PNG"]
+def unusual_options(random: Random, model: str) -> Case:
+    """Options in a JSON body, in a form or in a query, most of them invalid."""
+    chosen = {
+        random.choice(KEYS[: len(NAMES) + 2]): random.choice(UNUSUAL_VALUES) for _ in range(random.randrange(1, 4))
+    }
+    data = valid_pictures()["PNG"]
     way = random.randrange(3)
     if way == 0:
-        body = to_json({"image": text_of(data), "image_size": 32, **chosen})
+        body = to_json({"image": to_base64(data), "image_size": 32, **chosen})
         return Case(f"JSON with {chosen!r:.200}", f"/predictions/{model}", body, "application/json")
     texts = {name: str(value)[:1000] for name, value in chosen.items() if name}
     if way == 1:
-        body, content_type = form({"image": data, **SMALL, **texts})
+        body, content_type = form({"image": data, **SMALL_IMAGE_SIZE, **texts})
         return Case(f"form with {texts!r:.200}", f"/predictions/{model}", body, content_type)
-    query = urlencode({"model_name": model, **SMALL, **texts}, errors="replace")
+    query = urlencode({"model_name": model, **SMALL_IMAGE_SIZE, **texts}, errors="replace")
     return Case(f"query with {texts!r:.200}", f"/invocations?{query}", data, "image/png")
 
 
-def tree(random: Random, depth: int = 0) -> Any:
-    """Any JSON value."""
+def random_value(random: Random, depth: int = 0) -> Any:
+    """A JSON value of any shape."""
     kind = random.randrange(4 if depth < 5 else 2)
     if kind < 2:
-        return random.choice(ODD)
+        return random.choice(UNUSUAL_VALUES)
     if kind == 2:
-        return [tree(random, depth + 1) for _ in range(random.randrange(5))]
-    return {random.choice(KEYS): tree(random, depth + 1) for _ in range(random.randrange(4))}
+        return [random_value(random, depth + 1) for _ in range(random.randrange(5))]
+    return {random.choice(KEYS): random_value(random, depth + 1) for _ in range(random.randrange(4))}
 
 
 def json_of_any_shape(random: Random, model: str) -> Case:
-    document = {random.choice(KEYS): tree(random) for _ in range(random.randrange(4))}
-    path = random.choice([f"/predictions/{model}", invocation(model, **SMALL), f"/v1/models/{model}:predict"])
+    document = {random.choice(KEYS): random_value(random) for _ in range(random.randrange(4))}
+    path = random.choice(
+        [f"/predictions/{model}", invocation(model, **SMALL_IMAGE_SIZE), f"/v1/models/{model}:predict"]
+    )
     return Case(f"JSON {document!r:.200}", path, to_json(document), random.choice(["application/json", None]))
 
 
 def broken_json(random: Random, model: str) -> Case:
-    """Text that is nearly JSON: too deep, too wide, twice the same key, not UTF-8, or with bytes changed."""
-    picture = text_of(readable()["PNG"])
+    """Text that is nearly JSON: too deep, too wide, with a repeated key, not UTF-8, or with changed bytes."""
+    picture = to_base64(valid_pictures()["PNG"])
     count = random.choice([10, 1000, 100_000])
     bodies: dict[str, bytes] = {
         "deep objects": b'{"a":' * count,
@@ -177,65 +185,68 @@ def broken_json(random: Random, model: str) -> Case:
     return Case(f"JSON: {name} ({count})", f"/predictions/{model}", bodies[name], "application/json")
 
 
-def odd_content_type(random: Random, model: str) -> Case:
-    name, data = pick(random)
+def unusual_content_type(random: Random, model: str) -> Case:
+    name, data = random_picture(random)
     content_type = random.choice(CONTENT_TYPES)
-    body = random.choice([data, to_json({"image": text_of(data), "image_size": 32}), b"", random.randbytes(30)])
-    path = random.choice([f"/predictions/{model}", invocation(model, **SMALL)])
+    body = random.choice([data, to_json({"image": to_base64(data), "image_size": 32}), b"", random.randbytes(30)])
+    path = random.choice([f"/predictions/{model}", invocation(model, **SMALL_IMAGE_SIZE)])
     return Case(f"{name} of {len(body)} bytes as {content_type!r}", path, body, content_type)
 
 
-def odd_form(random: Random, model: str) -> Case:
-    """A form with parts missing, doubled, foreign, nested, cut off or changed."""
-    data = pick(random)[1][:5000]
+def unusual_form(random: Random, model: str) -> Case:
+    """A form with missing, repeated, unknown, nested, truncated or changed parts."""
+    data = random_picture(random)[1][:5000]
     name = random.choice(KEYS[1:-2])
     parts = [
-        part("image", data), part("image", data, '; filename="a.png"\r\nContent-Type: image/png'),
-        part("image", b"", '; filename=""'), part("image", data, "\r\nContent-Transfer-Encoding: base64"),
-        part("image", text_of(data)), part("image_size", "32"),
-        part(name, str(random.choice(ODD))[:500]), part(name, random.randbytes(9)),
+        form_part("image", data), form_part("image", data, '; filename="a.png"\r\nContent-Type: image/png'),
+        form_part("image", b"", '; filename=""'), form_part("image", data, "\r\nContent-Transfer-Encoding: base64"),
+        form_part("image", to_base64(data)), form_part("image_size", "32"),
+        form_part(name, str(random.choice(UNUSUAL_VALUES))[:500]), form_part(name, random.randbytes(9)),
     ]  # fmt: skip
-    body = b"".join(random.choices(parts, k=random.randrange(5))) + closing()
-    ways = ["whole", "whole", "cut", "changed", "with a preamble", "with a trailer"]
+    body = b"".join(random.choices(parts, k=random.randrange(5))) + form_end()
+    ways = ["whole", "whole", "truncated", "changed", "with a preamble", "with a trailer"]
     way = random.choice(ways)
-    if way == "cut":
+    if way == "truncated":
         body = body[: random.randrange(len(body))]
     elif way == "changed":
         body = damaged(random, body)
     else:
         body = {"whole": b"", "with a preamble": b"preamble\r\n", "with a trailer": b""}[way] + body
         body += b"trailer" if way == "with a trailer" else b""
-    statuses = CONTRACT | FORM_FAULT if way in ("cut", "changed") else CONTRACT
-    return Case(f"form of {len(body)} bytes, {way}", f"/predictions/{model}", body, form_type(), statuses)
+    statuses = CONTRACT_STATUSES | FORM_ERROR if way in ("truncated", "changed") else CONTRACT_STATUSES
+    return Case(f"form of {len(body)} bytes, {way}", f"/predictions/{model}", body, form_content_type(), statuses)
 
 
-def v1_garbage(random: Random, model: str) -> Case:
-    picture = text_of(pick(random)[1])[: random.choice([10**6, 50])]
+def unusual_v1_request(random: Random, model: str) -> Case:
+    picture = to_base64(random_picture(random)[1])[: random.choice([10**6, 50])]
     items = [
         picture,
         {"b64": picture},
         {"image": picture},
         {"image": {"b64": picture}},
         {"b64": {"image": picture}},
-        *ODD,
+        *UNUSUAL_VALUES,
     ]
     instances: Any = random.choices(items, k=random.choice([0, 1, 2, 3, 65]))
     if random.random() < 0.2:
-        instances = random.choice(ODD)
-    document = {"instances": instances, "parameters": random.choice([{"image_size": 32}, *ODD])}
+        instances = random.choice(UNUSUAL_VALUES)
+    document = {"instances": instances, "parameters": random.choice([{"image_size": 32}, *UNUSUAL_VALUES])}
     if random.random() < 0.2:
-        document[random.choice(KEYS)] = random.choice(ODD)
+        document[random.choice(KEYS)] = random.choice(UNUSUAL_VALUES)
     return Case(f"v1 {document!r:.200}", f"/v1/models/{model}:predict", to_json(document), "application/json")
 
 
 def list_of_pictures(random: Random, model: str) -> Case:
-    names, data = zip(*(pick(random) for _ in range(random.randrange(1, 6))), strict=True)
-    images = [text_of(random.choice([one, cut(random, one), damaged(random, one)])) for one in data]
+    names, data = zip(*(random_picture(random) for _ in range(random.randrange(1, 6))), strict=True)
+    images = [
+        to_base64(random.choice([picture, truncated(random, picture), damaged(random, picture)])) for picture in data
+    ]
     body = to_json({"images": images, "image_size": 32})
     return Case(f"list of {names}", f"/predictions/{model}", body, "application/json", frozenset({200}))
 
 
-MAKERS: tuple[Maker, ...] = (
-    cut_picture, cut_picture, damaged_picture, damaged_picture, damaged_picture, damaged_text, odd_options, odd_options,
-    json_of_any_shape, broken_json, odd_content_type, odd_form, v1_garbage, list_of_pictures,
+GENERATORS: tuple[Generator, ...] = (
+    truncated_picture, truncated_picture, damaged_picture, damaged_picture, damaged_picture, damaged_text,
+    unusual_options, unusual_options, json_of_any_shape, broken_json, unusual_content_type, unusual_form,
+    unusual_v1_request, list_of_pictures,
 )  # fmt: skip

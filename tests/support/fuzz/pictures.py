@@ -1,4 +1,4 @@
-"""Pictures for the fuzz test: sound ones of every kind, and ways to damage them."""
+"""Pictures for the fuzz test: valid ones of every kind, invalid ones, and functions that damage them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from PIL import Image
 from support import hostile_pictures
 from support.hostile_pictures import noise, saved
 
-DEEP = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40) * 60
+SIXTEEN_BIT_PIXELS = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40) * 60
 
 
-def more() -> dict[str, Any]:
-    """Arguments that give a file two more frames."""
+def two_more_frames() -> dict[str, Any]:
+    """Arguments of Pillow's save that add two frames."""
     return {"save_all": True, "append_images": [noise(seed=1), noise(seed=2)]}
 
 
-def sound() -> dict[str, bytes]:
-    """Pictures by description that every service must read."""
+def valid() -> dict[str, bytes]:
+    """Pictures by description that the service must read."""
     grey, alpha = noise().convert("L"), noise().convert("RGBA")
     return {
         "JPEG": saved(noise()),
@@ -33,34 +33,34 @@ def sound() -> dict[str, bytes]:
         "JPEG of 4000 x 1": saved(noise((4000, 1))),
         "JPEG with a trailer": saved(noise()) + b"\xff\xda trailer" * 9,
         "JPEG without data": hostile_pictures.jpeg((64, 64)),
-        "MPO": saved(noise(), "MPO", **more()),
+        "MPO": saved(noise(), "MPO", **two_more_frames()),
         "PNG": saved(noise(), "PNG"),
         "PNG of 1 bit": saved(noise().convert("1"), "PNG"),
         "PNG palette": saved(noise().convert("P"), "PNG"),
         "PNG LA": saved(alpha.convert("LA"), "PNG"),
         "PNG RGBA": saved(alpha, "PNG"),
-        "PNG grey of 16 bits": saved(Image.fromarray(DEEP), "PNG"),
+        "PNG grey of 16 bits": saved(Image.fromarray(SIXTEEN_BIT_PIXELS), "PNG"),
         "PNG RGB of 16 bits": hostile_pictures.deep_png((8, 6)),
-        "PNG animated": saved(noise(), "PNG", **more()),
+        "PNG animated": saved(noise(), "PNG", **two_more_frames()),
         "PNG of 1 x 1": saved(noise((1, 1)), "PNG"),
         "WebP": saved(noise(), "WEBP"),
         "WebP lossless with alpha": saved(alpha, "WEBP", lossless=True),
-        "WebP animated": saved(noise(), "WEBP", **more()),
+        "WebP animated": saved(noise(), "WEBP", **two_more_frames()),
         "TIFF": saved(noise(), "TIFF"),
         "TIFF LZW turned": saved(noise(), "TIFF", 5, compression="tiff_lzw"),
         "TIFF of JPEG": saved(noise(), "TIFF", compression="jpeg"),
         "TIFF fax": saved(noise().convert("1"), "TIFF", compression="group4"),
-        "TIFF of 16 bits": saved(Image.fromarray(DEEP), "TIFF"),
-        "TIFF of 3 pages": saved(noise(), "TIFF", **more()),
+        "TIFF of 16 bits": saved(Image.fromarray(SIXTEEN_BIT_PIXELS), "TIFF"),
+        "TIFF of 3 pages": saved(noise(), "TIFF", **two_more_frames()),
         "BMP": saved(noise(), "BMP"),
         "BMP palette": saved(noise().convert("P"), "BMP"),
         "GIF": saved(noise(), "GIF"),
-        "GIF animated": saved(noise(), "GIF", **more()),
+        "GIF animated": saved(noise(), "GIF", **two_more_frames()),
     }
 
 
-def refused() -> dict[str, tuple[bytes, int]]:
-    """Pictures by description that must be refused, with the status."""
+def invalid() -> dict[str, tuple[bytes, int]]:
+    """Pictures by description that the service must reject, each with the expected status."""
     many_scans = saved(noise(), progressive=True)
     many_scans = many_scans[:-2] + many_scans[many_scans.rindex(b"\xff\xda") : -2] * 5000 + b"\xff\xd9"
     return {
@@ -91,7 +91,7 @@ def refused() -> dict[str, tuple[bytes, int]]:
 
 
 def expensive() -> dict[str, bytes]:
-    """Pictures by description just under the limit on pixels: tiny files, and a few hundred megabytes of work."""
+    """Pictures by description just below the limit on pixels: small files that take hundreds of megabytes to decode."""
     size = (7999, 8000)
     return {
         "PNG of 64 megapixels": hostile_pictures.png_bomb(8000),
@@ -103,15 +103,15 @@ def expensive() -> dict[str, bytes]:
     }
 
 
-def cut(random: Random, data: bytes) -> bytes:
-    """The beginning of a file: anywhere, just before its end, or within its first bytes."""
+def truncated(random: Random, data: bytes) -> bytes:
+    """The beginning of a file, cut anywhere, shortly before its end, or within its first bytes."""
     latest = random.choice([len(data), len(data), 64])
     length = random.randrange(max(1, latest)) if random.random() < 0.8 else len(data) - random.randrange(1, 12)
     return data[: max(0, length)]
 
 
 def damaged(random: Random, data: bytes) -> bytes:
-    """A file with bits flipped, and bytes replaced, dropped or put in; mostly near its start, where headers are."""
+    """A file with bits flipped, and bytes replaced, removed or inserted; mostly in its header."""
     changed = bytearray(data)
     for _ in range(random.choice([1, 1, 2, 5, 20])):
         position = random.randrange(min(len(changed), random.choice([32, 200, 10**6]))) if changed else 0

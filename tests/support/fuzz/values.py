@@ -1,4 +1,4 @@
-"""Values that clients send by mistake or by malice."""
+"""Values that clients send by mistake or as an attack."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from detection.options import NAMES
 
-ODD: tuple[Any, ...] = (
+UNUSUAL_VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 31, 32, 33.5, 1e308, 10**400, -0.0, 0.5, 1e-320, float("nan"), float("inf"),
     "", " ", "0.5", " 0.5 ", "nan", "Infinity", "-inf", "1e-1", "0x10", "1_0", "\u0660.\u0665", "TRUE", "yes", "None",
     "\ud800", "\0", "a" * 5000, "person", "0", "0,1", ",", "-1",
