@@ -1,1 +1,1 @@
-"""From a YOLOv5 checkpoint to a model archive that TorchServe can serve."""
+"""Builds model archives for TorchServe from YOLOv5 checkpoints."""

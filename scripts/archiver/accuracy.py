@@ -1,4 +1,4 @@
-"""Mean average precision, by pycocotools, and labels as YOLO data sets hold them."""
+"""Mean average precision by pycocotools, and label files of YOLO data sets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+MAX_DETECTIONS = 300  # per picture
+
 
 @dataclass(frozen=True)
 class Boxes:
-    """Objects in one picture: boxes (N, 4) xyxy in its pixels, class_ids (N,), and confidences (N,) if detected."""
+    """Objects in a picture: boxes (N, 4) xyxy in its pixels, class_ids (N,), confidences (N,) in 0..1, 1 for labels."""
 
     boxes: NDArray[np.floating]
     class_ids: NDArray[np.integer]
@@ -24,17 +26,17 @@ class Boxes:
 
 
 @dataclass(frozen=True)
-class Precision:
-    """COCO's average precision, the mean over all classes that occur."""
+class AveragePrecision:
+    """COCO's average precision, the mean over all classes in the labels."""
 
     at_50_95: float
     at_50: float
 
 
 def read_labels(path: Path, size_wh: tuple[int, int]) -> Boxes:
-    """The truth in a label file: lines of class, centre x, centre y, width, height, as fractions of the picture.
+    """The boxes of a label file. Its lines are: class, centre x, centre y, width, height, as fractions of the picture.
 
-    A file that is not there means a picture without objects. Raises ValueError for lines that are none.
+    A missing file means a picture without objects. Raises ValueError if the file has another form.
     """
     try:
         rows = np.array(path.read_text().split() if path.exists() else [], np.float64).reshape(-1, 5)
@@ -45,24 +47,27 @@ def read_labels(path: Path, size_wh: tuple[int, int]) -> Boxes:
     return Boxes(boxes, rows[:, 0].astype(np.int64), np.ones(len(rows)))
 
 
-def mean_average_precision(found: Sequence[Boxes], truth: Sequence[Boxes]) -> Precision:
-    """AP by COCO's own evaluation over pictures in the same order, up to 300 detections in each."""
+def mean_average_precision(detections: Sequence[Boxes], labels: Sequence[Boxes]) -> AveragePrecision:
+    """Evaluate detections with COCO's method. Both sequences have one entry per picture, in the same order.
+
+    The best MAX_DETECTIONS of a picture count.
+    """
     with contextlib.redirect_stdout(io.StringIO()):
         expected = COCO()
         expected.dataset = {
-            "images": [{"id": image_id} for image_id in range(1, len(truth) + 1)],
+            "images": [{"id": image_id} for image_id in range(1, len(labels) + 1)],
             "categories": [
-                {"id": int(class_id)} for class_id in np.unique([i for one in truth for i in one.class_ids])
+                {"id": int(class_id)} for class_id in np.unique([i for picture in labels for i in picture.class_ids])
             ],
-            "annotations": _annotations(truth),
+            "annotations": _annotations(labels),
         }
         expected.createIndex()
-        evaluation = COCOeval(expected, expected.loadRes(_annotations(found)), "bbox")
-        evaluation.params.maxDets = [1, 10, 300]
+        evaluation = COCOeval(expected, expected.loadRes(_annotations(detections)), "bbox")
+        evaluation.params.maxDets = [1, 10, MAX_DETECTIONS]
         evaluation.evaluate()
         evaluation.accumulate()
-    precision = evaluation.eval["precision"][..., 0, -1]  # IoU, recall, class; all areas; most detections
-    return Precision(_mean(precision), _mean(precision[0]))
+    precision = evaluation.eval["precision"][..., 0, -1]  # IoU, recall, class; all areas; MAX_DETECTIONS
+    return AveragePrecision(_mean(precision), _mean(precision[0]))
 
 
 def _annotations(pictures: Sequence[Boxes]) -> list[dict[str, object]]:
@@ -79,4 +84,5 @@ def _annotations(pictures: Sequence[Boxes]) -> list[dict[str, object]]:
 
 
 def _mean(precision: NDArray[np.float64]) -> float:
+    """The mean over all entries that are defined: -1 marks classes without labels."""
     return float(precision[precision > -1].mean())

@@ -1,8 +1,8 @@
-"""What can go wrong between a checkpoint and its archive; each message is written for who ran the command."""
+"""The errors of building an archive. Each message is for the user who ran the command."""
 
 
 class ArchiverError(Exception):
-    """Any failure of this package that the user can do something about."""
+    """Base of all errors that the user can fix."""
 
 
 class CheckpointError(ArchiverError):
@@ -10,23 +10,23 @@ class CheckpointError(ArchiverError):
 
 
 class UnsafeCheckpoint(CheckpointError):
-    """The file asks for code to be run, or for more memory than its size accounts for."""
+    """Loading the file would run code, or take far more memory than the file has bytes."""
 
 
 class WeightsUnavailable(ArchiverError):
-    """No checkpoint of that name was found, and it could not be downloaded."""
+    """No checkpoint of this name was found, and it could not be downloaded."""
 
 
 class ChecksumMismatch(WeightsUnavailable):
-    """What was downloaded is not the file that was released."""
+    """The downloaded file is not the released file."""
 
 
 class OptionError(ArchiverError):
-    """A name, version, image size or engine that no archive can have."""
+    """An option of the archive has an invalid value."""
 
 
 class ExportError(ArchiverError):
-    """The network could not be written as a program of the engine."""
+    """The network could not be exported for the engine."""
 
 
 class PackingError(ArchiverError):
@@ -34,8 +34,8 @@ class PackingError(ArchiverError):
 
 
 class CalibrationError(ArchiverError):
-    """There are no pictures, or no readable ones, to quantise with."""
+    """There are no readable calibration pictures."""
 
 
 class StorageError(ArchiverError):
-    """A file could not be written, for want of space or of the right to."""
+    """A file could not be written: the disk is full, or the permission is missing."""

@@ -1,6 +1,6 @@
-"""What an archive was built from, in one hash: a start of the service skips building what is current.
+"""The fingerprint of an archive: one hash of all that it is built from. A current archive is not built again.
 
-This module imports neither torch nor OpenVINO, so that the check takes milliseconds.
+This module imports neither torch nor OpenVINO, so the check takes milliseconds.
 """
 
 import hashlib
@@ -9,14 +9,14 @@ import zipfile
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+
+from detection.model_description import DESCRIPTION_FILE, ModelDescription
 
 from .errors import PackingError
 from .options import ArchiveOptions
-from .storage import reading
+from .storage import read_errors
 
 HANDLER_FOLDER = Path(__file__).resolve().parents[2] / "handler"
-DESCRIPTION_FILE = "model.json"
 _PACKAGES = ("torch", "openvino", "torch-model-archiver")
 _INT8_PACKAGES = ("nncf",)
 _ARCHIVER_FOLDER = Path(__file__).resolve().parent
@@ -43,27 +43,26 @@ def fingerprint(
 
 
 def is_current(archive: Path, fingerprint: str) -> bool:
-    """Whether the archive exists, is whole, and was built from what the fingerprint covers."""
+    """Whether the archive is readable and has this fingerprint."""
     description = read_description(archive)
-    return description is not None and description.get("fingerprint") == fingerprint
+    return description is not None and description.fingerprint == fingerprint
 
 
-def read_description(archive: Path) -> dict[str, Any] | None:
-    """The archive's model.json; None if there is no archive that can be read."""
+def read_description(archive: Path) -> ModelDescription | None:
+    """The archive's model.json; None if the archive is missing, damaged or of another version."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            content = json.loads(opened.read(DESCRIPTION_FILE))
+            return ModelDescription.from_json(opened.read(DESCRIPTION_FILE))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         return None
-    return content if isinstance(content, dict) else None
 
 
 def handler_files(folder: Path) -> dict[str, Path]:
-    """The files of the handler's folder by their path inside the archive; caches and hidden files are left out."""
+    """The files of the handler's folder by their path in the archive, without caches and hidden files."""
     files = {
         path.relative_to(folder).as_posix(): path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(_is_left_out(name) for name in path.relative_to(folder).parts)
+        if path.is_file() and not any(_is_excluded(name) for name in path.relative_to(folder).parts)
     }
     if not files:
         raise PackingError(f"{folder}: the handler's files were expected there, and there are none")
@@ -72,11 +71,11 @@ def handler_files(folder: Path) -> dict[str, Path]:
 
 def sha256_of(path: Path) -> str:
     """Hex sha256 of a file's content."""
-    with reading(path), path.open("rb") as file:
+    with read_errors(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _is_left_out(name: str) -> bool:
+def _is_excluded(name: str) -> bool:
     return name == "__pycache__" or name.startswith(".") or name.endswith((".pyc", "~"))
 
 

@@ -1,5 +1,6 @@
-"""What an archive may be asked to be."""
+"""The options of an archive."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,14 @@ MAX_NAME_LENGTH = 64
 FIRST_VERSION = "1.0"
 IMAGE_SIZE_STEP = 32
 IMAGE_SIZE_RANGE = (32, 1280)
+_REPOSITORY_STORE = Path(__file__).resolve().parents[2] / "model_store"
 
 
 @dataclass(frozen=True)
 class ArchiveOptions:
-    """Everything that shapes an archive besides the checkpoint. OptionError says what is wrong with a value.
+    """All options that change an archive, besides the checkpoint. Raises OptionError for an invalid value.
 
-    image_size: longer side in pixels that the handler letterboxes to unless a request says otherwise.
+    image_size: longer side in pixels that the handler letterboxes to, unless a request sets another.
     """
 
     name: str
@@ -35,26 +37,36 @@ class ArchiveOptions:
         if not re.fullmatch(r"[0-9]+(\.[0-9]+)*", self.version) or len(self.version) > MAX_NAME_LENGTH:
             raise OptionError(f"version {self.version!r}: numbers joined by dots were expected, such as 1.0")
         _check_image_size(self.image_size)
-        for label, value, known in (
+        for option, value, choices in (
             ("engine", self.engine, get_args(EngineName)),
             ("precision", self.precision, get_args(Precision)),
         ):
-            if value not in known:
-                raise OptionError(f"{label} {value!r}: one of {', '.join(known)} was expected")
+            if value not in choices:
+                raise OptionError(f"{option} {value!r}: one of {', '.join(choices)} was expected")
         if self.precision != "fp32" and self.engine != "openvino":
-            raise OptionError(f"engine {self.engine!r}: {self.precision} runs on the engine openvino only")
+            raise OptionError(f"engine {self.engine!r}: {self.precision} needs the engine openvino")
         if not self.licence.isprintable() or len(self.licence) > 200:
             raise OptionError("licence: one line of at most 200 characters was expected")
 
     @property
     def archive_path(self) -> Path:
-        """Where the finished archive lies: NAME.mar, and for any version but the first NAME-VERSION.mar beside it."""
+        """Path of the archive: NAME.mar for version 1.0, NAME-VERSION.mar for other versions."""
         suffix = "" if self.version == FIRST_VERSION else f"-{self.version}"
         return self.model_store / f"{self.name}{suffix}.mar"
 
 
+def default_model_store() -> Path:
+    """The folder in the variable MODEL_STORE, else model_store/ of the repository."""
+    return Path(os.environ.get("MODEL_STORE") or _REPOSITORY_STORE).resolve()
+
+
+def archive_name(model: str, precision: Precision) -> str:
+    """The default name of the archive of a model: yolov5s, yolov5s-int8."""
+    return model if precision == "fp32" else f"{model}-{precision}"
+
+
 def _check_name(name: str) -> None:
-    # A leading dot or dash would make a hidden file or look like an option.
+    # A leading dot makes a hidden file; a leading dash looks like an option.
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or len(name) > MAX_NAME_LENGTH:
         raise OptionError(
             f"name {name[:80]!r}: 1 to {MAX_NAME_LENGTH} letters, digits, '_', '.' or '-' were expected, "
@@ -63,9 +75,10 @@ def _check_name(name: str) -> None:
 
 
 def _check_image_size(size: int) -> None:
-    least, most = IMAGE_SIZE_RANGE
-    if not least <= size <= most or size % IMAGE_SIZE_STEP:
-        nearest = min(max(round(size / IMAGE_SIZE_STEP) * IMAGE_SIZE_STEP, least), most)
+    smallest, largest = IMAGE_SIZE_RANGE
+    if not smallest <= size <= largest or size % IMAGE_SIZE_STEP:
+        nearest = min(max(round(size / IMAGE_SIZE_STEP) * IMAGE_SIZE_STEP, smallest), largest)
         raise OptionError(
-            f"image size {size}: a multiple of {IMAGE_SIZE_STEP} in {least}..{most} was expected, such as {nearest}"
+            f"image size {size}: a multiple of {IMAGE_SIZE_STEP} in {smallest}..{largest} was expected, "
+            f"such as {nearest}"
         )

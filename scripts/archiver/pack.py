@@ -1,4 +1,4 @@
-"""Program files and the handler -> NAME.mar, the same bytes on every run, never seen half-written."""
+"""Packs program files and the handler into NAME.mar. Equal input gives equal bytes; the file is replaced atomically."""
 
 import json
 import os
@@ -10,10 +10,12 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+from detection.model_description import DESCRIPTION_FILE, ModelDescription
 
 from .errors import PackingError
-from .fingerprint import DESCRIPTION_FILE, HANDLER_FOLDER, handler_files
+from .fingerprint import HANDLER_FOLDER, handler_files
 from .options import ArchiveOptions
 from .storage import atomic_file, failed_write
 
@@ -24,26 +26,19 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(
-    programs: Sequence[Path], description: dict[str, Any], options: ArchiveOptions, handler: Path = HANDLER_FOLDER
+    programs: Sequence[Path], description: ModelDescription, options: ArchiveOptions, handler: Path = HANDLER_FOLDER
 ) -> Path:
     """Put the engine's program files, model.json and the handler into the model store as one archive."""
     with disk_errors(options.archive_path), tempfile.TemporaryDirectory(prefix="archiver-") as scratch:
-        crude = _run_archiver(Path(scratch), programs, description, options, handler)
+        raw_archive = _run_archiver(Path(scratch), programs, description, options, handler)
         with atomic_file(options.archive_path) as file:
-            _rewrite(crude, file)
+            _rewrite(raw_archive, file)
     return options.archive_path
-
-
-def write_description(description: dict[str, Any], path: Path) -> Path:
-    """Write a model.json."""
-    text = json.dumps(description, sort_keys=True, ensure_ascii=False, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")
-    return path
 
 
 @contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
-    """Say of a failed write what was being written, and that the disk is full if it is."""
+    """Turn a failed write into a PackingError that names the file and the cause, such as a full disk."""
     try:
         yield
     except OSError as error:
@@ -51,9 +46,9 @@ def disk_errors(target: Path) -> Iterator[None]:
 
 
 def _run_archiver(
-    scratch: Path, programs: Sequence[Path], description: dict[str, Any], options: ArchiveOptions, handler: Path
+    scratch: Path, programs: Sequence[Path], description: ModelDescription, options: ArchiveOptions, handler: Path
 ) -> Path:
-    """Run torch-model-archiver on a clean copy of everything, in a folder and with a TMPDIR of its own."""
+    """Run torch-model-archiver on a copy of all files, in its own folder and with its own TMPDIR."""
     content, temporary = scratch / "content", scratch / "tmp"
     temporary.mkdir()
     for name, source in handler_files(handler).items():
@@ -61,7 +56,7 @@ def _run_archiver(
         shutil.copyfile(source, content / name)
     for program in programs:
         shutil.copyfile(program, content / program.name)
-    write_description(description, content / DESCRIPTION_FILE)
+    description.write(content / DESCRIPTION_FILE)
     # Relative paths: the archiver splits on commas and expands wildcards.
     command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", options.name]
     command += ["--version", options.version, "--handler", f"content/{HANDLER_FILE}", "--extra-files", "content"]
@@ -69,19 +64,19 @@ def _run_archiver(
     done = subprocess.run(
         command, cwd=scratch, env={**os.environ, "TMPDIR": str(temporary)}, capture_output=True, text=True, check=False
     )
-    crude = scratch / f"{options.name}.mar"
-    if done.returncode != 0 or not crude.is_file():
+    raw_archive = scratch / f"{options.name}.mar"
+    if done.returncode != 0 or not raw_archive.is_file():
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise PackingError(f"{options.archive_path}: torch-model-archiver failed: {reason}")
-    return crude
+    return raw_archive
 
 
-def _rewrite(crude: Path, file: BinaryIO) -> None:
-    """Copy an archive with its entries in order of name, without times, owners or the date in the manifest.
+def _rewrite(raw_archive: Path, file: BinaryIO) -> None:
+    """Copy an archive with its entries sorted by name, and without times, owners and the manifest's date.
 
-    strategy: entries are stored, not deflated. Weights hardly shrink, and TorchServe unpacks at each start.
+    strategy: entries are stored, not deflated: weights hardly shrink, and TorchServe unpacks them at each start.
     """
-    with zipfile.ZipFile(crude) as source, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as target:
+    with zipfile.ZipFile(raw_archive) as source, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as target:
         for name in sorted(source.namelist()):
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.external_attr = 0o100644 << 16

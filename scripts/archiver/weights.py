@@ -1,4 +1,4 @@
-"""Checkpoints by name: found on this machine, or downloaded from YOLOv5's release and verified."""
+"""Finds a checkpoint by name, on this machine or in YOLOv5's release (downloaded and verified)."""
 
 import hashlib
 import os
@@ -17,17 +17,17 @@ from .storage import atomic_file, failed_write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WEIGHTS_FOLDER = REPOSITORY / "weights"
-EMBEDDED = REPOSITORY / "scripts" / "shapes" / "shapes.pt"
+EMBEDDED = REPOSITORY / "scripts" / "demo_model" / "shapes.pt"
 RELEASE_URL = "https://github.com/ultralytics/yolov5/releases/download/v7.0"
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
-TOTAL_SECONDS = 1800.0
-_CHUNK = 256 * 1024
+DOWNLOAD_SECONDS = 1800.0
+_CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class Release:
-    """An official file, as it must arrive."""
+    """Size and sha256 of an official file."""
 
     size: int
     sha256: str
@@ -45,46 +45,47 @@ SHAPES_IMAGE_SIZE = 320
 
 
 def default_image_size(name: str) -> int:
-    """The image size that a known checkpoint was trained for, 640 for all others."""
+    """The image size that a checkpoint was trained for: 640 except for `shapes`."""
     return SHAPES_IMAGE_SIZE if name == "shapes" else 640
 
 
 def default_licence(name: str) -> str:
-    """The licence of a known checkpoint; nobody but its author knows another's."""
+    """The licence of a known checkpoint. Only the author of another checkpoint knows its licence."""
     return "AGPL-3.0" if name in KNOWN_NAMES else "not stated"
 
 
 def find_weights(name: str) -> Path:
-    """The checkpoint NAME.pt: in weights/, in the folders of YOLOV5_WEIGHTS_DIR, else YOLOv5's release, downloaded.
+    """The checkpoint NAME.pt from weights/ or a folder of YOLOV5_WEIGHTS_DIR, else downloaded from YOLOv5's release.
 
-    "shapes" is the small one that comes with the project. Files found here are taken as they are: yolov5s.pt may be
-    someone's own. Only a download must be the released file, byte for byte.
+    "shapes" is the embedded checkpoint of this project. Local files are not verified: yolov5s.pt may be the user's own
+    training. A download must equal the released file.
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
         raise WeightsUnavailable(f"{name!r}: the name of a checkpoint was expected, such as yolov5s")
-    found = local_weights(name)
-    if found:
-        return found
+    local = local_weights(name)
+    if local:
+        return local
     if name not in RELEASES:
-        looked = ", ".join(str(place) for place in _places(name))
-        raise WeightsUnavailable(f"{name}: no such file: {looked}; {', '.join(RELEASES)} can be downloaded")
+        searched = ", ".join(str(path) for path in _candidates(name))
+        raise WeightsUnavailable(f"{name}: no such file: {searched}; {', '.join(RELEASES)} can be downloaded")
     return download(name, RELEASES[name], WEIGHTS_FOLDER)
 
 
 def local_weights(name: str) -> Path | None:
-    """The checkpoint NAME.pt if it lies on this machine, where find_weights looks for it."""
-    return next((place for place in _places(name) if place.is_file()), None)
+    """The checkpoint NAME.pt if it is on this machine; see find_weights."""
+    return next((path for path in _candidates(name) if path.is_file()), None)
 
 
-def _places(name: str) -> list[Path]:
-    bundled = [EMBEDDED] if name == "shapes" else []
+def _candidates(name: str) -> list[Path]:
+    """Paths where NAME.pt may be, in the order of their precedence."""
+    embedded = [EMBEDDED] if name == "shapes" else []
     folders = [folder for folder in os.environ.get("YOLOV5_WEIGHTS_DIR", "").split(os.pathsep) if folder]
-    return bundled + [folder / f"{name}.pt" for folder in (WEIGHTS_FOLDER, *map(Path, folders))]
+    return embedded + [folder / f"{name}.pt" for folder in (WEIGHTS_FOLDER, *map(Path, folders))]
 
 
-def download(name: str, release: Release, folder: Path, *, total_seconds: float = TOTAL_SECONDS) -> Path:
-    """Fetch a released file into the folder; it appears there verified or not at all."""
-    base = os.environ.get("YOLOV5_WEIGHTS_URL", RELEASE_URL).rstrip("/")
+def download(name: str, release: Release, folder: Path, *, total_seconds: float = DOWNLOAD_SECONDS) -> Path:
+    """Download a released file into the folder. A file that fails verification is not kept."""
+    base = (os.environ.get("YOLOV5_WEIGHTS_URL") or RELEASE_URL).rstrip("/")
     url, target = f"{base}/{name}.pt", folder / f"{name}.pt"
     print(f"{name}: downloading {release.size / 1e6:.1f} MB from {url}", file=sys.stderr)
     try:
@@ -94,8 +95,10 @@ def download(name: str, release: Release, folder: Path, *, total_seconds: float 
                 file.write(chunk)
                 digest.update(chunk)
             if digest.hexdigest() != release.sha256:
-                found = digest.hexdigest()
-                raise ChecksumMismatch(f"{url}: its sha256 should be {release.sha256}, and is {found}; it was not kept")
+                actual = digest.hexdigest()
+                raise ChecksumMismatch(
+                    f"{url}: its sha256 should be {release.sha256}, and is {actual}; it was not kept"
+                )
     except requests.RequestException as error:
         raise WeightsUnavailable(_network_failure(name, url, error)) from error
     except OSError as error:
@@ -104,46 +107,48 @@ def download(name: str, release: Release, folder: Path, *, total_seconds: float 
 
 
 def _request(url: str) -> requests.Response:
-    # Compressed transfers would make the length that is announced another than the file's.
+    # Without this the Content-Length may be that of a compressed body.
     headers = {"Accept-Encoding": "identity"}
     response = requests.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS), headers=headers)
     if response.status_code != requests.codes.ok:
         response.close()
-        answer = f"{response.status_code} {response.reason}"
-        raise WeightsUnavailable(f"{url}: the server answered {answer}, and 200 was expected")
+        status = f"{response.status_code} {response.reason}"
+        raise WeightsUnavailable(f"{url}: the server answered {status}; 200 was expected")
     return response
 
 
 def _chunks(response: requests.Response, url: str, release: Release, deadline: float) -> Iterator[bytes]:
-    """The body in pieces, ended with an error as soon as its length or its duration is wrong."""
+    """The body in pieces. Raises as soon as its length is wrong or the deadline has passed."""
     announced = response.headers.get("Content-Length")
     if announced is not None and announced != str(release.size):
-        raise ChecksumMismatch(f"{url}: its size should be {release.size} bytes, and is announced as {announced}")
+        raise ChecksumMismatch(f"{url}: its size should be {release.size} bytes; the server announces {announced}")
     bar, received = ProgressBar(Path(url).stem, release.size, sys.stderr), 0
     try:
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.iter_content(_CHUNK_BYTES):
             received += len(chunk)
             if received > release.size:
-                raise ChecksumMismatch(f"{url}: its size should be {release.size} bytes, and more came")
+                raise ChecksumMismatch(f"{url}: its size should be {release.size} bytes; more were received")
             if time.monotonic() > deadline:
-                raise WeightsUnavailable(f"{url}: gave up: only {received} of {release.size} bytes came in time")
+                raise WeightsUnavailable(
+                    f"{url}: too slow: only {received} of {release.size} bytes were received in time"
+                )
             bar.update(received)
             yield chunk
     finally:
         bar.close()
     if received != release.size:
-        raise ChecksumMismatch(f"{url}: its size should be {release.size} bytes, and {received} came")
+        raise ChecksumMismatch(f"{url}: its size should be {release.size} bytes; {received} were received")
 
 
 def _network_failure(name: str, url: str, error: requests.RequestException) -> str:
     if isinstance(error, requests.ConnectTimeout):
-        what = f"no connection within {CONNECT_SECONDS:.0f} s"
+        reason = f"no connection within {CONNECT_SECONDS:.0f} s"
     elif isinstance(error, requests.Timeout) or "Read timed out" in str(error):
-        what = f"the server sent nothing for {READ_SECONDS:.0f} s"
+        reason = f"the server sent nothing for {READ_SECONDS:.0f} s"
     elif isinstance(error, requests.exceptions.ChunkedEncodingError):
-        what = "the server closed the connection before the end"
+        reason = "the server closed the connection before the end"
     elif isinstance(error, requests.ConnectionError):
-        what = "no connection; is there a network?"
+        reason = "no connection; is there a network?"
     else:
-        what = f"{type(error).__name__}: {error}"
-    return f"{url}: {what} (put {name}.pt into {WEIGHTS_FOLDER}, or set YOLOV5_WEIGHTS_DIR to a folder that has it)"
+        reason = f"{type(error).__name__}: {error}"
+    return f"{url}: {reason} (put {name}.pt into {WEIGHTS_FOLDER}, or set YOLOV5_WEIGHTS_DIR to its folder)"

@@ -1,1 +1,1 @@
-"""What scripts/benchmark compares the service with, and how it measures."""
+"""Measures this service and the systems that scripts/benchmark compares it with."""

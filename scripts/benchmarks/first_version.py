@@ -1,7 +1,7 @@
 """The design of this service's first version: one FastAPI process, eager PyTorch in fp32, pictures as base64 in JSON.
 
-Run by the benchmark: uvicorn --factory benchmarks.first_version:create_app, with WEIGHTS naming the checkpoint. The
-network is the one that the archives are made from, run layer by layer; decoding is done in it, as YOLOv5's Detect does.
+The benchmark runs it: uvicorn --factory benchmarks.first_version:create_app, with the checkpoint in the variable
+WEIGHTS. The network is the one of the archives, run layer by layer. It decodes every cell, as YOLOv5's Detect does.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from archiver.checkpoint.reader import load_checkpoint
 from detection.letterbox import Letterbox
 from detection.suppression import Candidates, suppress
 
-CONFIDENCE, IOU, MOST = 0.25, 0.45, 1000
+CONFIDENCE, IOU, MAX_DETECTIONS = 0.25, 0.45, 1000
 IMAGE_SIZE = 640
 
 
 class Request(BaseModel):
-    """A model's name and a picture."""
+    """Name of the model, and the picture as base64."""
 
     model: str
     image: str
 
 
 class EagerYOLOv5:
-    """The network and its decoding, as the reference has them."""
+    """The network with the decoding of the reference."""
 
     def __init__(self, weights: Path) -> None:
         checkpoint = load_checkpoint(weights)
         if checkpoint.anchors is None:
-            raise ValueError(f"{weights}: the first version knew YOLOv5 with anchors only")
+            raise ValueError(f"{weights}: the first version supports only YOLOv5 with anchors")
         self._network = checkpoint.network.eval()
         self._strides = checkpoint.strides
         self._anchors = torch.tensor(checkpoint.anchors)
         self._class_names = checkpoint.class_names
 
     def detect(self, data: bytes) -> dict[str, Any]:
-        """Detections of one picture as JSON."""
+        """The detections of one picture, as the content of the JSON answer."""
         started = time.perf_counter()
         image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
         letterbox = Letterbox.fit(image.shape[:2], IMAGE_SIZE, max(self._strides))
@@ -62,7 +62,7 @@ class EagerYOLOv5:
         return {"detections": detections, "time": time.perf_counter() - started}
 
     def _decode(self, maps: list[torch.Tensor]) -> Candidates:
-        """Every cell of every map decoded, then those above the threshold suppressed."""
+        """Decode every cell of every map, apply the threshold, then suppress."""
         rows = []
         for stride, anchors, raw in zip(self._strides, self._anchors, maps, strict=True):
             height, width = raw.shape[2:]
@@ -71,18 +71,18 @@ class EagerYOLOv5:
             centre = (values[..., 0:2] * 2 - 0.5 + torch.stack((x, y), dim=-1)) * stride
             size = (values[..., 2:4] * 2) ** 2 * anchors[:, None, None]
             rows.append(torch.cat((centre, size, values[..., 4:]), dim=-1).flatten(0, 2))
-        every = torch.cat(rows)
-        every = every[every[:, 4] > CONFIDENCE]
-        confidences, class_ids = (every[:, 5:] * every[:, 4:5]).max(dim=1)
-        wanted = confidences > CONFIDENCE
-        centre, half = every[wanted, :2], every[wanted, 2:4] / 2
+        cells = torch.cat(rows)
+        cells = cells[cells[:, 4] > CONFIDENCE]
+        confidences, class_ids = (cells[:, 5:] * cells[:, 4:5]).max(dim=1)
+        passing = confidences > CONFIDENCE
+        centre, half = cells[passing, :2], cells[passing, 2:4] / 2
         boxes = torch.cat((centre - half, centre + half), dim=1)
-        found = Candidates(boxes.numpy(), confidences[wanted].numpy(), class_ids[wanted].numpy())
-        return suppress(found, IOU, MOST, agnostic=False)
+        candidates = Candidates(boxes.numpy(), confidences[passing].numpy(), class_ids[passing].numpy())
+        return suppress(candidates, IOU, MAX_DETECTIONS, agnostic=False)
 
 
 def create_app() -> FastAPI:
-    """The application; its network is loaded at the start."""
+    """The application. It loads the network at its start."""
     app = FastAPI()
     network = EagerYOLOv5(Path(os.environ["WEIGHTS"]))
 

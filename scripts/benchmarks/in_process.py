@@ -1,7 +1,7 @@
-"""The ceiling: decode, engine and suppression of an archive called in a loop, with no server around them.
+"""The upper limit: the code of an archive (decode, engine, suppression) called in a loop, without a server.
 
-python -m benchmarks.in_process FOLDER PHOTO SECONDS lone|many prints a Sample as JSON. `lone` looks at one picture
-after the other with all cores, as for one user; `many` has a picture in work on every core, as for many.
+python -m benchmarks.in_process FOLDER PHOTO SECONDS lone|many prints a Sample as JSON. `lone` processes one picture at
+a time on all cores, as for one client; `many` processes one picture per core, as for many clients.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ from pathlib import Path
 
 import psutil
 
-from detection.detector import Detections, Detector, Task
+from detection.detector import Detector
 from detection.engine import load_engine
+from detection.head import load_head
 from detection.image import MAX_PIXELS
-from detection.model_description import Description
+from detection.model_description import DESCRIPTION_FILE, ModelDescription
 from detection.options import Options
+from detection.records import Detections, Task
 
-WARM_UP = 5
-BATCH = 64
+WARM_UP_ROUNDS = 5
+BATCH_SIZE = 64
 
 
 def main(folder: Path, photo: Path, seconds: float, mode: str) -> None:
-    """Run for about `seconds` and print what was reached."""
-    network = Description.read(folder / "model.json")
-    detector = Detector(load_engine(folder, network, "cpu", BATCH), network.head(folder), MAX_PIXELS)
-    options = Options(image_size=network.image_size)
+    """Run for about `seconds` and print the result."""
+    description = ModelDescription.read(folder / DESCRIPTION_FILE)
+    engine = load_engine(folder, description, "cpu", BATCH_SIZE)
+    detector = Detector(engine, load_head(folder, description), MAX_PIXELS)
+    options = Options(image_size=description.image_size)
     detector.warm_up(options)
     task = Task(photo.read_bytes(), options)
-    tasks = [task] if mode == "lone" else [task] * BATCH
-    for _ in range(WARM_UP):
+    tasks = [task] if mode == "lone" else [task] * BATCH_SIZE
+    for _ in range(WARM_UP_ROUNDS):
         _check(detector.detect(tasks[:4]))
     process = psutil.Process()
     cpu, started = sum(process.cpu_times()[:2]), time.perf_counter()

@@ -1,4 +1,4 @@
-"""Load on a server by wrk, which takes next to nothing of the cores that are measured."""
+"""Puts load on a server with wrk, which itself needs very little CPU time."""
 
 from __future__ import annotations
 
@@ -14,22 +14,19 @@ from pathlib import Path
 import psutil
 
 SCRIPT = Path(__file__).parent / "request.lua"
-TIMEOUT = 120
-IDLE_SHARE = 0.03  # of a core, over IDLE_SECONDS
+TIMEOUT_SECONDS = 120
+MAX_IDLE_SHARE = 0.03  # of one core, over IDLE_SECONDS
 IDLE_SECONDS = 0.5
-WAIT_SECONDS = 180.0
+MAX_WAIT_SECONDS = 180.0
 
 
 class BenchmarkError(Exception):
-    """The benchmark cannot go on, in words for the user."""
+    """The benchmark cannot continue. The message is for the user."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where one kind of request goes, and the processes that serve it.
-
-    `processes` are those whose CPU time and memory count.
-    """
+    """A request to send, and the processes that serve it, whose CPU time and memory are measured."""
 
     url: str
     body: Path
@@ -40,9 +37,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Sample:
-    """What one run reached. `requests` were answered with success in `seconds`, `failures` were not.
+    """The result of one run.
 
-    `cpu_seconds` is the CPU time that those took. Latencies in seconds.
+    requests: answered with 200 within `seconds`. failures: all others. cpu_seconds: CPU time of `requests`.
+    p50, p95, p99: latencies in seconds.
     """
 
     requests: int
@@ -56,17 +54,17 @@ class Sample:
 
 
 def require_wrk() -> None:
-    """Raises BenchmarkError where there is no wrk."""
+    """Raises BenchmarkError if wrk is not installed."""
     if shutil.which("wrk") is None:
-        raise BenchmarkError("wrk was not found; it makes the load. On Debian: apt install wrk")
+        raise BenchmarkError("wrk was not found; it is needed to create the load. On Debian: apt install wrk")
 
 
 def run_load(target: Target, clients: int, seconds: float) -> Sample:
-    """`clients` connections for some seconds, each sending its next request when the last is answered."""
+    """Send requests over `clients` connections for some seconds, each after the answer to the one before."""
     environment = {**os.environ, "BODY": str(target.body), "CONTENT_TYPE": target.content_type}
     if target.token:
         environment["TOKEN"] = target.token
-    command = ["wrk", "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", f"--timeout={TIMEOUT}s"]
+    command = ["wrk", "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", f"--timeout={TIMEOUT_SECONDS}s"]
     before = _cpu_seconds(target.processes)
     done = subprocess.run(
         [*command, "-s", str(SCRIPT), target.url], env=environment, capture_output=True, text=True, check=False
@@ -74,43 +72,41 @@ def run_load(target: Target, clients: int, seconds: float) -> Sample:
     cpu = _cpu_seconds(target.processes) - before
     if done.returncode != 0:
         raise BenchmarkError(f"wrk failed on {target.url}: {done.stderr.strip() or done.stdout.strip()}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    answered = sorted(found.pop("answered"))
-    requests, spent = steady(answered, clients)
+    output = json.loads(done.stdout.splitlines()[-1])
+    answered = sorted(output.pop("answered"))
+    requests, steady_seconds = steady_state(answered, clients)
     resident = sum(process.memory_info().rss for process in target.processes)
     wait_until_idle(target.processes)
-    # What was in work when the time was up has cost its part too: on average, half of it.
+    # Requests in progress at the end have used CPU time, too: on average half of their total.
     return Sample(
         requests,
-        seconds=spent,
+        seconds=steady_seconds,
         cpu_seconds=cpu / (len(answered) + clients / 2) * requests,
         resident_bytes=resident,
-        **found,
+        **output,
     )
 
 
-def steady(answered: Sequence[float], clients: int) -> tuple[int, float]:
-    """Requests and seconds between the first answer to each client and the last answer of all.
+def steady_state(answered: Sequence[float], clients: int) -> tuple[int, float]:
+    """Number of requests, and seconds, from the first answer of each client to the last answer of all.
 
-    strategy: a load begins with nothing done and ends with `clients` requests in work. Counting those of a fixed time
-    would take as many from a slow server as from a fast one.
+    answered: times of the answers in seconds, sorted. strategy: at the end `clients` requests are in progress. Counting
+    the answers within a fixed time ignores these, which is a larger share of a slow server's work than of a fast one's.
     """
     if len(answered) < 2 * clients:
-        raise BenchmarkError(
-            f"{len(answered)} answers to {clients} clients are too few to measure; give it more seconds"
-        )
+        raise BenchmarkError(f"{len(answered)} answers to {clients} clients are too few to measure; increase --seconds")
     return len(answered) - clients, answered[-1] - answered[clients - 1]
 
 
 def wait_until_idle(processes: Sequence[psutil.Process]) -> None:
-    """Until what a load left unfinished is done, so that it does not slow down the next one."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    """Wait until the processes have finished the requests of the last load, which would slow down the next one."""
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
     while time.monotonic() < deadline:
         before = _cpu_seconds(processes)
         time.sleep(IDLE_SECONDS)
-        if _cpu_seconds(processes) - before <= IDLE_SHARE * IDLE_SECONDS:
+        if _cpu_seconds(processes) - before <= MAX_IDLE_SHARE * IDLE_SECONDS:
             return
-    raise BenchmarkError(f"a server is still busy {WAIT_SECONDS:.0f} s after its load ended")
+    raise BenchmarkError(f"a server is still busy {MAX_WAIT_SECONDS:.0f} s after its load ended")
 
 
 def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:

@@ -1,4 +1,4 @@
-"""The figures of one run as a table, as JSON and as a plot."""
+"""Writes the results of the benchmark as a table, as JSON and as a plot."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.contestants import Design
 from benchmarks.load import Sample
+from benchmarks.systems import Design
 
-FIRST = "first version"
+BASELINE = "first version"
 
 
 @dataclass(frozen=True)
 class Result:
-    """All rounds of one contestant with one number of clients. Latencies in seconds."""
+    """All rounds of one system with one number of clients. Latencies in seconds."""
 
     variant: str
     design: Design
@@ -28,22 +28,22 @@ class Result:
 
     @property
     def throughput(self) -> float:
-        """Requests answered with success, per second."""
+        """Successful requests per second."""
         return sum(sample.requests for sample in self.samples) / sum(sample.seconds for sample in self.samples)
 
     @property
     def failures(self) -> int:
-        """Requests that were not."""
+        """Failed requests."""
         return sum(sample.failures for sample in self.samples)
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time for each of the former."""
+        """CPU time per successful request."""
         return sum(sample.cpu_seconds for sample in self.samples) / max(1, sum(s.requests for s in self.samples))
 
     @property
     def resident_bytes(self) -> int:
-        """Memory of the processes that served, after the last round."""
+        """Memory of the serving processes after the last round."""
         return self.samples[-1].resident_bytes
 
     def latency(self, name: str) -> float:
@@ -52,74 +52,76 @@ class Result:
 
 
 def table(results: Sequence[Result]) -> str:
-    """A Markdown table; the ratio is to the first version's throughput of the same variant and clients."""
-    base = {(each.variant, each.clients): each.throughput for each in results if each.design == FIRST}
+    """All results as a Markdown table. "to first" is the ratio to the first version with equal variant and clients."""
+    baselines = {(result.variant, result.clients): result.throughput for result in results if result.design == BASELINE}
     lines = [
         "| model | design | clients | images/s | to first | p50 ms | p95 ms | p99 ms | CPU s/image | RSS MB | failed |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for each in results:
-        reference = base.get((each.variant, each.clients))
-        ratio = f"{each.throughput / reference:.2f}" if reference else ""
-        latencies = " | ".join(f"{1000 * each.latency(name):.0f}" for name in ("p50", "p95", "p99"))
+    for result in results:
+        baseline = baselines.get((result.variant, result.clients))
+        ratio = f"{result.throughput / baseline:.2f}" if baseline else ""
+        latencies = " | ".join(f"{1000 * result.latency(name):.0f}" for name in ("p50", "p95", "p99"))
         lines.append(
-            f"| {each.model} | {each.design} | {each.clients} | {each.throughput:.1f} | {ratio} | {latencies} "
-            f"| {each.cpu_seconds:.3f} | {each.resident_bytes / 1e6:.0f} | {each.failures} |"
+            f"| {result.model} | {result.design} | {result.clients} | {result.throughput:.1f} | {ratio} | {latencies} "
+            f"| {result.cpu_seconds:.3f} | {result.resident_bytes / 1e6:.0f} | {result.failures} |"
         )
     return "\n".join(lines)
 
 
 def summary(results: Sequence[Result], many: int) -> str:
-    """A short table: throughput with `many` clients, and what a lone one waits."""
-    busy = {(each.variant, each.design, each.model): each for each in results if each.clients == many}
-    lone = {(each.variant, each.design, each.model): each for each in results if each.clients == 1}
-    first_busy = {variant: each for (variant, design, _), each in busy.items() if design == FIRST}
-    first_lone = {variant: each for (variant, design, _), each in lone.items() if design == FIRST}
+    """A short table: throughput with `many` clients, and median latency with one client."""
+    busy = {(result.variant, result.design, result.model): result for result in results if result.clients == many}
+    lone = {(result.variant, result.design, result.model): result for result in results if result.clients == 1}
+    first_busy = {variant: result for (variant, design, _), result in busy.items() if design == BASELINE}
+    first_lone = {variant: result for (variant, design, _), result in lone.items() if design == BASELINE}
     lines = [
         f"| model | design | images/s, {many} clients | to first | median ms, lone client | to first | RSS MB |",
         "|---|---|--:|--:|--:|--:|--:|",
     ]
-    for key, each in busy.items():
+    for key, result in busy.items():
         if key not in lone:
             continue
-        waits = lone[key].latency("p50")
-        gain = f"{each.throughput / first_busy[key[0]].throughput:.1f}" if key[0] in first_busy else ""
-        wait = f"{waits / first_lone[key[0]].latency('p50'):.2f}" if key[0] in first_lone else ""
+        median = lone[key].latency("p50")
+        speedup = f"{result.throughput / first_busy[key[0]].throughput:.1f}" if key[0] in first_busy else ""
+        relative = f"{median / first_lone[key[0]].latency('p50'):.2f}" if key[0] in first_lone else ""
         lines.append(
-            f"| {each.model} | {each.design} | {each.throughput:.1f} | {gain} | {1000 * waits:.0f} | {wait} "
-            f"| {each.resident_bytes / 1e6:.0f} |"
+            f"| {result.model} | {result.design} | {result.throughput:.1f} | {speedup} | {1000 * median:.0f} "
+            f"| {relative} | {result.resident_bytes / 1e6:.0f} |"
         )
     return "\n".join(lines)
 
 
 def write_json(results: Sequence[Result], machine: dict[str, object], path: Path) -> None:
-    """Every sample, and the machine."""
+    """Write all samples, and the description of the machine."""
     rows = [
         {
-            **{name: value for name, value in asdict(each).items() if name != "samples"},
-            "throughput": each.throughput,
-            "cpu_seconds": each.cpu_seconds,
-            "samples": [asdict(sample) for sample in each.samples],
+            **{name: value for name, value in asdict(result).items() if name != "samples"},
+            "throughput": result.throughput,
+            "cpu_seconds": result.cpu_seconds,
+            "samples": [asdict(sample) for sample in result.samples],
         }
-        for each in results
+        for result in results
     ]
     path.write_text(json.dumps({"machine": machine, "results": rows}, indent=1) + "\n")
 
 
 def plot(results: Sequence[Result], path: Path) -> None:
-    """Throughput against clients, a panel for each variant."""
+    """Plot throughput against clients, with a panel for each variant."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    variants = list(dict.fromkeys(each.variant for each in results))
+    variants = list(dict.fromkeys(result.variant for result in results))
     figure, panels = pyplot.subplots(1, len(variants), figsize=(4.2 * len(variants), 4), squeeze=False)
     for variant, panel in zip(variants, panels[0], strict=True):
-        chosen = [each for each in results if each.variant == variant]
-        for design, model in dict.fromkeys((each.design, each.model) for each in chosen):
+        chosen = [result for result in results if result.variant == variant]
+        for design, model in dict.fromkeys((result.design, result.model) for result in chosen):
             points = [
-                (each.clients, each.throughput) for each in chosen if (each.design, each.model) == (design, model)
+                (result.clients, result.throughput)
+                for result in chosen
+                if (result.design, result.model) == (design, model)
             ]
             style = "--" if design == "in-process" else "-"
             panel.plot(*zip(*points, strict=True), style, marker="o", label=f"{model}, {design}")
@@ -132,16 +134,16 @@ def plot(results: Sequence[Result], path: Path) -> None:
 
 
 def describe_machine() -> dict[str, object]:
-    """What the figures depend on besides the code."""
+    """The properties of the machine that affect the results."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     facts = dict(line.split(":", 1) for line in lines if ":" in line)
     facts = {name.strip(): value.strip() for name, value in facts.items()}
     flags = facts.get("flags", "").split()
-    known = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
+    relevant = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
     return {
         "cpu": facts.get("model name", platform.processor()),
         "family_model": f"{facts.get('cpu family')}/{facts.get('model')}",
         "cores": len(os.sched_getaffinity(0)),
-        "instructions": [flag for flag in known if flag in flags],
+        "instructions": [flag for flag in relevant if flag in flags],
         "python": platform.python_version(),
     }

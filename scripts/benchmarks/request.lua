@@ -1,4 +1,4 @@
--- For wrk: one POST, described by environment variables; when each answer came, as a line of JSON.
+-- For wrk: sends one POST request that environment variables describe, and prints the times of the answers as JSON.
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long seconds; long microseconds; } moment; int gettimeofday(moment *, void *);")
 local now = ffi.new("moment")
@@ -25,12 +25,12 @@ end
 function done(summary, latency)
   local errors = summary.errors
   local failures = errors.status + errors.connect + errors.read + errors.write + errors.timeout
-  local moments = {}
+  local times = {}
   for _, thread in ipairs(threads) do
-    for _, moment in ipairs(thread:get("answered")) do table.insert(moments, string.format("%.6f", moment)) end
+    for _, moment in ipairs(thread:get("answered")) do table.insert(times, string.format("%.6f", moment)) end
   end
   io.write(string.format(
     '{"failures": %d, "p50": %f, "p95": %f, "p99": %f, "answered": [%s]}\n', failures,
     latency:percentile(50) / 1e6, latency:percentile(95) / 1e6, latency:percentile(99) / 1e6,
-    table.concat(moments, ", ")))
+    table.concat(times, ", ")))
 end

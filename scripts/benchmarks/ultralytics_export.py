@@ -1,7 +1,7 @@
-"""What one would pick today without this service: ultralytics' own OpenVINO export behind FastAPI.
+"""The usual alternative to this service: ultralytics' OpenVINO export behind FastAPI.
 
-Run by the benchmark: uvicorn --factory benchmarks.ultralytics_export:create_app, with WEIGHTS naming the exported
-folder. `python -m benchmarks.ultralytics_export CHECKPOINT` exports.
+The benchmark runs it: uvicorn --factory benchmarks.ultralytics_export:create_app, with the exported folder in the
+variable WEIGHTS. `python -m benchmarks.ultralytics_export CHECKPOINT` exports a checkpoint.
 """
 
 from __future__ import annotations
@@ -21,51 +21,51 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from PIL import Image
 
-from demo_model.torchvision_standin import torchvision_stood_in
+from demo_model.torchvision_stub import stubbed_torchvision
 
 IMAGE_SIZE = 640
 
 
 def create_app() -> FastAPI:
-    """The application; its network is loaded at the start."""
+    """The application. It loads the network at its start."""
     app = FastAPI()
-    app.state.standing_in = ExitStack()  # kept with the application, for the life of the process
-    app.state.standing_in.enter_context(torchvision_stood_in())
+    app.state.stub = ExitStack()  # stays open until the process ends
+    app.state.stub.enter_context(stubbed_torchvision())
     vars(sys.modules["torchvision.ops"])["nms"] = compiled_nms
     import ultralytics
 
     network: Any = ultralytics.YOLO(os.environ["WEIGHTS"], task="detect")  # type: ignore[attr-defined]
-    alone = threading.Lock()  # its predictor keeps the picture at hand in itself, so one call at a time
+    lock = threading.Lock()  # the predictor stores the current picture, so only one call at a time is possible
 
     @app.get("/health")
     def health() -> dict[str, bool]:
         return {"healthy": True}
 
-    def look(data: bytes) -> list[dict[str, Any]]:
+    def detect(data: bytes) -> list[dict[str, Any]]:
         image = Image.open(io.BytesIO(data))
-        with alone:
+        with lock:
             [result] = network.predict(image, imgsz=IMAGE_SIZE, verbose=False)
-        found: list[dict[str, Any]] = result.summary()
-        return found
+        detections: list[dict[str, Any]] = result.summary()
+        return detections
 
     @app.post("/predict")
     async def predict(request: Request) -> list[dict[str, Any]]:
-        return await run_in_threadpool(look, await request.body())
+        return await run_in_threadpool(detect, await request.body())
 
     return app
 
 
 def compiled_nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
-    """As torchvision.ops.nms, by OpenCV: the stand-in's own is plain Python, which would be unfair here."""
+    """Like torchvision.ops.nms, by OpenCV: the stub's nms is plain Python, and too slow for a fair comparison."""
     corners = boxes.numpy()
-    sizes: Any = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1)
-    given: Any = scores.numpy()
-    return torch.from_numpy(np.asarray(cv2.dnn.NMSBoxes(sizes, given, 0.0, iou_threshold), np.int64))
+    boxes_xywh: Any = np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), axis=1)
+    scores_array: Any = scores.numpy()
+    return torch.from_numpy(np.asarray(cv2.dnn.NMSBoxes(boxes_xywh, scores_array, 0.0, iou_threshold), np.int64))
 
 
 def export(checkpoint: Path) -> Path:
-    """The folder that ultralytics exports the checkpoint to, beside it."""
-    with torchvision_stood_in():
+    """Export a checkpoint with ultralytics. Returns the folder beside it."""
+    with stubbed_torchvision():
         import ultralytics
 
         network: Any = ultralytics.YOLO(str(checkpoint))  # type: ignore[attr-defined]

@@ -1,1 +1,1 @@
-"""Makes YOLOv5 checkpoints with random weights in the genuine formats, for benchmarks and tests."""
+"""Writes YOLOv5 checkpoints with random weights in the original formats, for benchmarks and tests."""

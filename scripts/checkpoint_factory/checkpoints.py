@@ -1,6 +1,6 @@
-"""Checkpoints in the genuine formats, with random weights: tests need neither downloads nor YOLOv5's repository.
+"""Writes checkpoints in the original formats with random weights, without downloads or YOLOv5's repository.
 
-The layers are ultralytics' own, pickled under the names that YOLOv5 gave them: `models.common.Conv` and so on.
+The layers are those of ultralytics, pickled under YOLOv5's class names: `models.common.Conv` and so on.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import torch
 import ultralytics.nn.tasks
 from torch import nn
 
-from checkpoint_factory.networks import Detect, Layer, Style, blocks, build_layers
-from checkpoint_factory.random_weights import PASSING_SHARE, calibrate
+from checkpoint_factory.networks import Detect, Layer, Style, build_layers, modules
+from checkpoint_factory.random_weights import PASSING_SHARE, adjust_weights
 
 tasks: Any = ultralytics.nn.tasks
-COMMON = ("Conv", "C3", "Bottleneck", "BottleneckCSP", "SPP", "SPPF", "Focus", "Concat")
+LAYER_CLASSES = ("Conv", "C3", "Bottleneck", "BottleneckCSP", "SPP", "SPPF", "Focus", "Concat")
 
 
 class YoloModel(nn.Module):
-    """The data of YOLOv5's model; it is never run."""
+    """Holds the data of YOLOv5's model; it is never run."""
 
     def __init__(self, layers: Sequence[Layer], class_names: object) -> None:
         super().__init__()
@@ -44,17 +44,17 @@ def build_checkpoint(
     image: torch.Tensor | None = None,
     passing_share: float = PASSING_SHARE,
 ) -> Path:
-    """A checkpoint of YOLOv5 7.0 (or of another style) at the variant's real width and depth; n, s, m, l or x.
+    """Write a checkpoint of YOLOv5 7.0 (or of another style) at the real width and depth of variant n, s, m, l or x.
 
-    image, passing_share: see calibrate.
+    image, passing_share: see adjust_weights.
     """
     names = class_names or [f"thing {index}" for index in range(80)]
     style = style or Style()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         layers = build_layers(variant.removeprefix("yolov5"), len(names), style)
-        calibrate(layers, image, passing_share)
-    # Lists until 6.2, dicts since.
+        adjust_weights(layers, image, passing_share)
+    # YOLOv5 stores class names as a list until 6.2, as a dict since.
     model = YoloModel(layers, list(names) if style.layout == "v5" else dict(enumerate(names)))
     save_model(model.half(), path, "Model" if style.layout == "v5" else "DetectionModel")
     return path
@@ -68,41 +68,41 @@ def build_anchor_free(
     image: torch.Tensor | None = None,
     passing_share: float = PASSING_SHARE,
 ) -> Path:
-    """A YOLOv5u checkpoint, as `ultralytics` saves it. image, passing_share: see calibrate."""
+    """Write a YOLOv5u checkpoint as ultralytics does. image, passing_share: see adjust_weights."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = tasks.DetectionModel(f"yolov5{size}.yaml", nc=len(class_names) if class_names else 80, verbose=False)
         if class_names:
             model.names = dict(enumerate(class_names))
-        calibrate(list(model.model), image, passing_share)
+        adjust_weights(list(model.model), image, passing_share)
     torch.save({"epoch": -1, "model": model.half(), "ema": None, "train_args": {}, "version": "8.3.0"}, path)
     return path
 
 
 @contextmanager
 def yolov5_modules(model_class: str = "DetectionModel", extra: Sequence[type] = ()) -> Iterator[dict[type, type]]:
-    """Let `models.common` and `models.yolo` be importable; gives the class there for each class here.
+    """Make `models.common` and `models.yolo` importable; yields the class in them for each class of this project.
 
-    extra: further classes, which name one of these modules as theirs already.
+    extra: further classes, whose __module__ is one of these modules.
     """
-    twins: dict[type, type] = {}
-    fakes = {name: ModuleType(name) for name in ("models", "models.common", "models.yolo")}
-    here = [("models.common", name, getattr(blocks, name)) for name in COMMON]
-    here += [("models.yolo", "Detect", Detect), ("models.yolo", model_class, YoloModel)]
-    for module, name, original in here:
-        twins[original] = type(name, (original,), {"__module__": module})
-        setattr(fakes[module], name, twins[original])
-    for one in extra:
-        setattr(fakes[one.__module__], one.__name__, one)
-    before = {name: sys.modules.get(name) for name in fakes}
-    sys.modules.update(fakes)
+    yolov5_classes: dict[type, type] = {}
+    fake_modules = {name: ModuleType(name) for name in ("models", "models.common", "models.yolo")}
+    originals = [("models.common", name, getattr(modules, name)) for name in LAYER_CLASSES]
+    originals += [("models.yolo", "Detect", Detect), ("models.yolo", model_class, YoloModel)]
+    for module, name, original in originals:
+        yolov5_classes[original] = type(name, (original,), {"__module__": module})
+        setattr(fake_modules[module], name, yolov5_classes[original])
+    for extra_class in extra:
+        setattr(fake_modules[extra_class.__module__], extra_class.__name__, extra_class)
+    previous_modules = {name: sys.modules.get(name) for name in fake_modules}
+    sys.modules.update(fake_modules)
     try:
-        yield twins
+        yield yolov5_classes
     finally:
-        for name, earlier in before.items():
+        for name, previous in previous_modules.items():
             del sys.modules[name]
-            if earlier is not None:
-                sys.modules[name] = earlier
+            if previous is not None:
+                sys.modules[name] = previous
 
 
 def save_model(
@@ -113,21 +113,21 @@ def save_model(
     average: Layer | None = None,
     extra: Sequence[type] = (),
 ) -> None:
-    """Write a model, and its moving average if any, as YOLOv5's train.py does, under YOLOv5's class names."""
-    with yolov5_modules(model_class, extra) as twins:
-        for one in (model, average):
-            for module in one.modules() if one is not None else ():
-                module.__class__ = twins.get(type(module), type(module))
+    """Write a model, and its moving average if given, as YOLOv5's train.py does: under YOLOv5's class names."""
+    with yolov5_modules(model_class, extra) as yolov5_classes:
+        for network in (model, average):
+            for module in network.modules() if network is not None else ():
+                module.__class__ = yolov5_classes.get(type(module), type(module))
         content: dict[str, Any] = {"epoch": -1, "best_fitness": None, "model": model, "ema": average, "optimizer": None}
         torch.save({**content, "opt": {"imgsz": 640}, "date": "2022-11-22T00:00:00"}, path)
 
 
 def load_reference(path: Path, model_class: str = "DetectionModel") -> Layer:
-    """The model of a trusted checkpoint as live, unfused ultralytics modules in float32."""
+    """The model of a trusted checkpoint as unfused ultralytics modules in float32."""
     with yolov5_modules(model_class):
         content = torch.load(path, map_location="cpu", weights_only=False)
     model = (content.get("ema") or content["model"]).float().eval()
     for module in model.modules():
         if isinstance(module, nn.Upsample):
-            module.recompute_scale_factor = None  # Older PyTorch versions had no such attribute.
+            module.recompute_scale_factor = None  # missing in checkpoints of older PyTorch versions
     return model

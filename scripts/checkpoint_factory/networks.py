@@ -1,4 +1,4 @@
-"""YOLOv5's networks, layer by layer, of ultralytics' own modules; unfused and run one after the other."""
+"""YOLOv5's networks as lists of ultralytics' modules, unfused, which run one after the other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 SIZES = {"n": (0.33, 0.25), "s": (0.33, 0.50), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
 """Depth and width of each variant, relative to l."""
 PARAMETERS = {"n": 1_872_157, "s": 7_235_389, "m": 21_190_557, "l": 46_563_709, "x": 86_749_405}
-"""Of the official models with 80 classes, BatchNorm included."""
+"""Number of parameters of the official models with 80 classes, BatchNorm included."""
 ANCHORS = (
     ((10, 13), (16, 30), (33, 23)),
     ((30, 61), (62, 45), (59, 119)),
@@ -27,16 +27,16 @@ ANCHORS_P6 = (
     ((436, 615), (739, 380), (925, 792)),
 )
 
-# Layers carry the attributes that YOLOv5 gives them, such as f, which torch.nn.Module does not declare.
+# Any: layers have YOLOv5's attributes, such as f, which torch.nn.Module does not declare.
 Layer = Any
-Plan = list[tuple[Any, Layer, int]]
-blocks: Any = ultralytics.nn.modules
+LayerPlan = list[tuple[Any, Layer, int]]  # layers that it reads, layer, output channels
+modules: Any = ultralytics.nn.modules
 Layout = Literal["v7", "v5", "p6"]
 
 
 @dataclass(frozen=True)
 class Style:
-    """What differs between releases: the arrangement, the stages' block, the activation, and a width of its own."""
+    """The differences between releases: layout, module of the stages, activation. width: relative to l, if given."""
 
     layout: Layout = "v7"
     stage: Literal["C3", "BottleneckCSP"] = "C3"
@@ -45,7 +45,7 @@ class Style:
 
 
 class Detect(nn.Module):
-    """The data of YOLOv5's anchor head; it is never run."""
+    """Holds the data of YOLOv5's anchor head; it is never run."""
 
     def __init__(self, class_count: int, anchors: Sequence[Sequence[tuple[int, int]]], channels: Sequence[int]) -> None:
         super().__init__()
@@ -57,37 +57,38 @@ class Detect(nn.Module):
 
 
 def build_layers(size: str, class_count: int, style: Style) -> list[Layer]:
-    """Layers with the attributes i (index) and f (the layers they read)."""
+    """The layers of a variant, each with the attributes i (its index) and f (the layers that it reads)."""
     plan = _p6_plan(size, style) if style.layout == "p6" else _p5_plan(size, style)
-    heads, channels = plan[-1][0], []
+    head_sources, channels = plan[-1][0], []
     layers: list[Layer] = []
     for source, layer, width in plan[:-1]:
         layers.append(layer)
         channels.append(width)
         layer.i, layer.f = len(layers) - 1, source
-    assert isinstance(heads, list)
+    assert isinstance(head_sources, list)
     anchors = ANCHORS_P6 if style.layout == "p6" else ANCHORS
-    detect: Layer = Detect(class_count, anchors, [channels[index] for index in heads])
-    detect.i, detect.f = len(layers), heads
+    detect: Layer = Detect(class_count, anchors, [channels[index] for index in head_sources])
+    detect.i, detect.f = len(layers), head_sources
     layers.append(detect)
     for module in (module for layer in layers for module in layer.modules()):
         if isinstance(module, nn.BatchNorm2d):
             module.eps, module.momentum = 1e-3, 0.03
-        if isinstance(module, (blocks.Conv, blocks.BottleneckCSP)):
+        if isinstance(module, (modules.Conv, modules.BottleneckCSP)):
             module.act = style.activation()
     return layers
 
 
 class _Planner:
-    """Appends layers at a variant's width and depth, keeping count of channels."""
+    """Appends layers at a variant's width and depth. full: channels in variant l. other, source: indices of layers."""
 
     def __init__(self, size: str, style: Style) -> None:
         self._depth, width = SIZES[size]
         self._width = style.width or width
-        self._stage = getattr(blocks, style.stage)
-        self.plan: Plan = []
+        self._stage = getattr(modules, style.stage)
+        self.plan: LayerPlan = []
 
     def channels(self, full: int) -> int:
+        """Channels of this variant where variant l has `full`."""
         return math.ceil(full * self._width / 8) * 8
 
     def add(self, layer: Layer, width: int, source: int | list[int] = -1) -> None:
@@ -95,14 +96,14 @@ class _Planner:
 
     def conv(self, full: int, kernel: int = 3, stride: int = 2) -> None:
         before, width = self.plan[-1][2], self.channels(full)
-        self.add(blocks.Conv(before, width, kernel, stride), width)
+        self.add(modules.Conv(before, width, kernel, stride), width)
 
     def stage(self, full: int, repeats: int, shortcut: bool = True) -> None:
         before, width = self.plan[-1][2], self.channels(full)
         self.add(self._stage(before, width, max(round(repeats * self._depth), 1), shortcut), width)
 
     def concat(self, other: int) -> None:
-        self.add(blocks.Concat(1), self.plan[-1][2] + self.plan[other][2], [-1, other])
+        self.add(modules.Concat(1), self.plan[-1][2] + self.plan[other][2], [-1, other])
 
     def up(self, full: int, other: int) -> None:
         self.conv(full, 1, 1)
@@ -116,19 +117,19 @@ class _Planner:
         self.stage(out, 3, shortcut=False)
 
     def spp(self, full: int) -> None:
-        self.add(blocks.SPP(self.plan[-1][2], self.channels(full)), self.channels(full))
+        self.add(modules.SPP(self.plan[-1][2], self.channels(full)), self.channels(full))
 
     def sppf(self, full: int) -> None:
-        layer = blocks.SPPF(self.plan[-1][2], self.channels(full))
-        del layer.n, layer.add  # YOLOv5's has neither.
+        layer = modules.SPPF(self.plan[-1][2], self.channels(full))
+        del layer.n, layer.add  # YOLOv5's SPPF has neither
         self.add(layer, self.channels(full))
 
     def stem(self, focus: bool) -> None:
         width = self.channels(64)
-        self.add(blocks.Focus(3, width, 3) if focus else blocks.Conv(3, width, 6, 2, 2), width)
+        self.add(modules.Focus(3, width, 3) if focus else modules.Conv(3, width, 6, 2, 2), width)
 
 
-def _p5_plan(size: str, style: Style) -> Plan:
+def _p5_plan(size: str, style: Style) -> LayerPlan:
     old = style.layout == "v5"
     planner = _Planner(size, style)
     planner.stem(focus=old)
@@ -149,7 +150,7 @@ def _p5_plan(size: str, style: Style) -> Plan:
     return [*planner.plan, ([17, 20, 23], None, 0)]
 
 
-def _p6_plan(size: str, style: Style) -> Plan:
+def _p6_plan(size: str, style: Style) -> LayerPlan:
     planner = _Planner(size, style)
     planner.stem(focus=False)
     for full, repeats in ((128, 3), (256, 6), (512, 9), (768, 3), (1024, 3)):
@@ -166,12 +167,12 @@ def _p6_plan(size: str, style: Style) -> Plan:
 
 
 def run_layers(layers: Sequence[Layer], image: torch.Tensor) -> list[torch.Tensor]:
-    """What each layer but the head puts out, one after the other, unfused: the slow reference."""
+    """The outputs of all layers but the head, unfused: the slow reference."""
     maps: list[torch.Tensor] = []
     for layer in layers[:-1]:
         sources = layer.f if isinstance(layer.f, list) else [layer.f]
         inputs = [(image if not maps else maps[source]) for source in sources]
-        maps.append(layer(inputs if isinstance(layer, blocks.Concat) else inputs[0]))
+        maps.append(layer(inputs if isinstance(layer, modules.Concat) else inputs[0]))
     return maps
 
 

@@ -1,4 +1,4 @@
-"""Random weights that behave like trained ones."""
+"""Random weights whose activations and detections resemble those of trained weights."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from torch import nn
 
 from checkpoint_factory.networks import Layer, run_head, run_layers
 
-LOGIT_SPREAD = 2.0
-PASSING_LOGIT = -1.1
-"""Of a score of 0.25."""
+LOGIT_DEVIATION = 2.0  # standard deviation of a head's logits
+PASSING_LOGIT = -1.1  # of a score of 0.25
 PASSING_SHARE = 0.03
-"""Cells of each anchor (each class, without anchors) that pass, on images like those of `patchwork`."""
+"""Share of the cells of each anchor (of each class, without anchors) that pass, on images like `random_images`."""
 
 
-def patchwork(count: int, side: int) -> torch.Tensor:
+def random_images(count: int, side: int) -> torch.Tensor:
     """Random images (N, 3, side, side) in 0..1 with detail of every size."""
     image = torch.zeros(count, 3, side, side)
     cells = (4, 8, 16, 32, 64)
@@ -25,13 +24,15 @@ def patchwork(count: int, side: int) -> torch.Tensor:
     return image / len(cells)
 
 
-def calibrate(layers: Sequence[Layer], image: torch.Tensor | None = None, share: float = PASSING_SHARE) -> None:
-    """Give BatchNorms statistics that nearly normalise, and heads logits that pass and logits that fail.
+def adjust_weights(
+    layers: Sequence[Layer], image: torch.Tensor | None = None, passing_share: float = PASSING_SHARE
+) -> None:
+    """Set the BatchNorms' statistics so that they nearly normalise, and the head so that few cells pass.
 
-    On `image` (N, 3, H, W) in 0..1, by default a patchwork, this share of the cells passes.
+    On `image` (N, 3, H, W) in 0..1, by default random images, `passing_share` of the cells passes.
     """
     if image is None:
-        image = patchwork(2, 6 * int(max(layers[-1].stride)))
+        image = random_images(2, 6 * int(max(layers[-1].stride)))
     norms: list[Layer] = [
         module for layer in layers for module in layer.modules() if isinstance(module, nn.BatchNorm2d)
     ]
@@ -45,25 +46,25 @@ def calibrate(layers: Sequence[Layer], image: torch.Tensor | None = None, share:
         run_head(layers[-1], run_layers(layers, image))
         for norm in norms:
             norm.momentum = momentum
-            # Somewhat less gain than would normalise: differences between images would grow from layer to layer.
+            # Less gain than full normalisation: otherwise differences between images grow from layer to layer.
             norm.running_var.mul_(1.5).add_(0.1 * norm.running_mean**2)
         for layer in layers:
             layer.eval()
         for level, raw in enumerate(run_head(layers[-1], run_layers(layers, image))):
-            _spread(layers[-1], level, raw, share)
+            _adjust_head(layers[-1], level, raw, passing_share)
 
 
-def _spread(detect: Layer, level: int, raw: torch.Tensor, share: float) -> None:
-    """Scale a head's last convolutions to logits of a useful spread, of which few say "something is here"."""
-    anchored = hasattr(detect, "m")
-    gain = LOGIT_SPREAD / float(raw.std())
-    for conv in [detect.m[level]] if anchored else [detect.cv2[level][-1], detect.cv3[level][-1]]:
+def _adjust_head(detect: Layer, level: int, raw: torch.Tensor, passing_share: float) -> None:
+    """Scale a head's last convolutions and shift their bias so that `passing_share` of the logits pass."""
+    with_anchors = hasattr(detect, "m")
+    gain = LOGIT_DEVIATION / float(raw.std())
+    for conv in [detect.m[level]] if with_anchors else [detect.cv2[level][-1], detect.cv3[level][-1]]:
         conv.weight.mul_(gain)
         conv.bias.mul_(gain)
-    if anchored:
-        objectness = raw[:, 4 :: detect.no].transpose(0, 1).flatten(1) * gain
+    if with_anchors:
+        logits = raw[:, 4 :: detect.no].transpose(0, 1).flatten(1) * gain
         bias = detect.m[level].bias.view(detect.na, detect.no)[:, 4]
     else:
-        objectness = raw[:, 4 * detect.reg_max :].transpose(0, 1).flatten(1) * gain
+        logits = raw[:, 4 * detect.reg_max :].transpose(0, 1).flatten(1) * gain
         bias = detect.cv3[level][-1].bias
-    bias.add_(PASSING_LOGIT - objectness.quantile(1 - share, dim=1))
+    bias.add_(PASSING_LOGIT - logits.quantile(1 - passing_share, dim=1))

@@ -1,1 +1,1 @@
-"""The embedded default model: pictures of coloured shapes, and a small detector trained on them."""
+"""The embedded model `shapes`: a generator of pictures with coloured shapes, and a small detector trained on them."""

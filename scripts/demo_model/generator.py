@@ -1,6 +1,7 @@
-"""Pictures of coloured shapes with their exact boxes, one for every seed.
+"""Draws pictures of coloured shapes with exact boxes, one for each seed.
 
-Corners and weights are rounded once and blended as whole numbers, so a seed gives the same picture on every platform.
+Corners and weights are rounded once, and colours are blended as whole numbers: a seed gives the same picture on every
+platform.
 """
 
 from __future__ import annotations
@@ -16,23 +17,24 @@ from demo_model.outlines import CLASS_NAMES, FULL_COVERAGE, Shape, area_of, cove
 
 __all__ = ["CLASS_NAMES", "LabelledPicture", "draw"]
 
-MIN_VISIBLE = 0.75  # share of a shape's pixels that later shapes and the picture's edge must leave visible
-MAX_BOX_IOU = 0.30  # between any two boxes, so that suppression never has to choose between two true shapes
-MIN_CONTRAST = 110.0  # distance in RGB between a shape and everything it is drawn on
+MIN_VISIBLE = 0.75  # visible share of a shape that later shapes and the picture's edge partly hide
+MAX_BOX_IOU = 0.30  # between any two boxes: suppression then keeps both
+MIN_CONTRAST = 110.0  # distance in RGB between the colours of a shape and of everything below it
 
 _SIDE_RANGE = (224, 512)  # longer side of a picture, pixels
-_DIAMETER_RANGE = (0.085, 0.42)  # of the circle around a shape, as a share of the longer side
-_PLACEMENT_TRIES = 12
+_DIAMETER_RANGE = (0.085, 0.42)  # of the circle around a shape, as a fraction of the longer side
+_MAX_PLACEMENT_TRIES = 12
+_MAX_COLOUR_TRIES = 30
 
 Colour = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """A picture and the shapes in it, in the order they were drawn.
+    """A picture and the shapes in it, in the order of drawing.
 
-    image: RGB uint8 (H, W, 3). boxes_xyxy: float32 (N, 4), pixel edges: the smallest box that holds every visible pixel
-    of the shape, where a pixel belongs to the topmost shape that covers at least half of it. class_ids: int64 (N,).
+    image: RGB uint8 (H, W, 3). boxes_xyxy: float32 (N, 4), pixel edges: the smallest box around all visible pixels of
+    the shape. A pixel belongs to the topmost shape that covers at least half of it. class_ids: int64 (N,).
     """
 
     image: NDArray[np.uint8]
@@ -42,7 +44,7 @@ class LabelledPicture:
 
 @dataclass
 class _Canvas:
-    """The picture while it is being drawn. `owner` (H, W) is the index of the shape a pixel belongs to, or -1."""
+    """A picture in progress. owner (H, W): index of the shape that a pixel belongs to, or -1."""
 
     pixels: NDArray[np.int32]
     owner: NDArray[np.int32]
@@ -53,7 +55,7 @@ class _Canvas:
 
 
 def draw(seed: int) -> LabelledPicture:
-    """Draw the picture that belongs to `seed`."""
+    """Draw the picture of `seed`."""
     rng = np.random.default_rng(seed)
     canvas = _background(rng)
     for _ in range(_shape_count(rng)):
@@ -78,7 +80,7 @@ def _background(rng: np.random.Generator) -> _Canvas:
     longer = int(rng.integers(_SIDE_RANGE[0], _SIDE_RANGE[1] + 1))
     shorter = int(longer * rng.uniform(0.5, 1.0))
     height, width = (longer, shorter) if rng.random() < 0.5 else (shorter, longer)
-    first = _any_colour(rng)
+    first = _random_colour(rng)
     second = np.clip(first + rng.integers(-70, 71, 3, dtype=np.int32), 0, 255)
     angle = rng.uniform(0, 2 * math.pi)
     rows, columns = np.mgrid[0:height, 0:width]
@@ -101,14 +103,13 @@ def _background(rng: np.random.Generator) -> _Canvas:
 
 
 def _add_shape(canvas: _Canvas, rng: np.random.Generator) -> None:
-    """Draw one more shape if a place is found that keeps every shape recognisable."""
+    """Draw one more shape if there is a position that keeps all shapes recognisable."""
     size_hw = (canvas.owner.shape[0], canvas.owner.shape[1])
-    for _ in range(_PLACEMENT_TRIES):
-        shape = _any_shape(rng, size_hw)
+    for _ in range(_MAX_PLACEMENT_TRIES):
+        shape = _random_shape(rng, size_hw)
         cover = coverage(shape, size_hw)
         inside = cover * 2 >= FULL_COVERAGE
         owner = np.where(inside, len(canvas.shapes), canvas.owner)
-        # The whole shape's area, the part beyond the picture's edge included.
         area = round(area_of(shape))
         if not _all_recognisable(owner, [*canvas.areas, area]):
             continue
@@ -118,7 +119,7 @@ def _add_shape(canvas: _Canvas, rng: np.random.Generator) -> None:
             continue
         colours = [colour]
         _paint(canvas, cover, colour, rng)
-        if rng.random() < 0.3:  # an inner part of another colour leaves a rim
+        if rng.random() < 0.3:  # a smaller shape of another colour inside
             inner = Shape(shape.class_id, shape.centre_xy, shape.radius * rng.uniform(0.45, 0.75), shape.angle)
             colours.append(np.clip(colour + rng.integers(-90, 91, 3, dtype=np.int32), 0, 255))
             _paint(canvas, coverage(inner, size_hw), colours[-1], rng)
@@ -129,26 +130,26 @@ def _add_shape(canvas: _Canvas, rng: np.random.Generator) -> None:
         return
 
 
-def _any_shape(rng: np.random.Generator, size_hw: tuple[int, int]) -> Shape:
+def _random_shape(rng: np.random.Generator, size_hw: tuple[int, int]) -> Shape:
     height, width = size_hw
-    smallest, largest = (share * max(height, width) for share in _DIAMETER_RANGE)
+    smallest, largest = (fraction * max(height, width) for fraction in _DIAMETER_RANGE)
     diameter = smallest * (min(largest, 0.9 * min(height, width)) / smallest) ** rng.random()
-    margin = 0.4 * diameter  # less than the radius: the picture's edge cuts a little off some shapes
+    margin = 0.4 * diameter  # less than the radius: the picture's edge crops some shapes
     centre = (float(rng.uniform(margin, width - margin)), float(rng.uniform(margin, height - margin)))
     return Shape(int(rng.integers(len(CLASS_NAMES))), centre, diameter / 2, rng.uniform(0, 2 * math.pi))
 
 
 def _all_recognisable(owner: NDArray[np.int32], areas: list[int]) -> bool:
-    """Whether enough of every shape is visible, and no two boxes overlap too much."""
+    """Whether enough of every shape is visible, and the newest box overlaps no other too much."""
     visible = np.bincount(owner[owner >= 0], minlength=len(areas))
-    if any(seen < MIN_VISIBLE * area for seen, area in zip(visible, areas, strict=True)):
+    if any(pixels < MIN_VISIBLE * area for pixels, area in zip(visible, areas, strict=True)):
         return False
     *older, newest = (_box_of(owner == index) for index in range(len(areas)))
     return all(_box_iou(newest, box) <= MAX_BOX_IOU for box in older)
 
 
 def _paint(canvas: _Canvas, cover: NDArray[np.int32], colour: Colour, rng: np.random.Generator) -> None:
-    """Blend `colour`, a little lighter towards one side, over the covered pixels."""
+    """Blend `colour`, with a slight gradient, over the covered pixels."""
     x_min, y_min, x_max, y_max = _box_of(cover > 0)
     window = np.s_[y_min:y_max, x_min:x_max]
     slope = rng.integers(-30, 31, 2, dtype=np.int32)
@@ -160,20 +161,20 @@ def _paint(canvas: _Canvas, cover: NDArray[np.int32], colour: Colour, rng: np.ra
     canvas.pixels[window] = (blended + FULL_COVERAGE // 2) // FULL_COVERAGE
 
 
-def _any_colour(rng: np.random.Generator) -> Colour:
+def _random_colour(rng: np.random.Generator) -> Colour:
     return rng.integers(0, 256, 3, dtype=np.int32)
 
 
 def _contrasting_colour(rng: np.random.Generator, others: list[Colour]) -> Colour | None:
-    for _ in range(30):
-        colour = _any_colour(rng)
+    for _ in range(_MAX_COLOUR_TRIES):
+        colour = _random_colour(rng)
         if all(math.dist(colour, other) >= MIN_CONTRAST for other in others):
             return colour
     return None
 
 
 def _box_of(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    """The smallest box (xyxy, pixel edges) that holds every true pixel of a mask with at least one."""
+    """The smallest box (xyxy, pixel edges) around the true pixels of a mask, which has at least one."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 

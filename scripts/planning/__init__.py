@@ -1,1 +1,1 @@
-"""How many cores, replicas and how much money a load takes."""
+"""Calculates the cores, replicas and costs of a load."""

@@ -1,4 +1,4 @@
-"""What scripts/benchmark measured of this service, read from the JSON that it writes."""
+"""Reads the results of this service from the benchmark.json of scripts/benchmark."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-OURS = "this service"
+DESIGN = "this service"
 
 
-class MeasuredError(Exception):
-    """The file cannot be used, in words for the user."""
+class BenchmarkResultsError(Exception):
+    """The file cannot be used. The message is for the user."""
 
 
 @dataclass(frozen=True)
-class Point:
-    """One number of clients, each sending its next request when the last is answered.
+class Measurement:
+    """One number of clients, each of which sends its next request after the answer to the last.
 
-    throughput: images/s; p50, p95, p99: seconds, the median over the rounds; cpu_seconds: for one image;
-    resident_bytes: of TorchServe's own process and the workers of this model, after the last round.
+    throughput: images/s. p50, p95, p99: latencies in seconds, the median over the rounds. cpu_seconds: per image.
+    resident_bytes: of TorchServe's frontend and this model's workers, after the last round.
     """
 
     clients: int
@@ -34,62 +34,66 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One model on one machine. `points` by rising clients, at least one."""
+class BenchmarkResult:
+    """One model on one machine. measurements: at least one, in order of clients."""
 
     model: str
     cores: int
-    points: tuple[Point, ...]
+    measurements: tuple[Measurement, ...]
 
     @property
-    def saturated(self) -> Point:
-        """With the most clients: what the machine does when it never waits for one.
+    def saturated(self) -> Measurement:
+        """The measurement with the most clients: the machine never waits for a request.
 
-        strategy: not the highest of all. With many points one of them is the highest by luck alone.
+        strategy: not the one with the highest throughput, since with many measurements one is the highest by chance.
         """
-        return self.points[-1]
+        return self.measurements[-1]
 
     @property
     def busy_share(self) -> float:
-        """Of all cores' time, what serving took at that point. Well below 1: it was not the cores that gave out."""
+        """Share of the cores' time that the saturated service used. Well below 1, the cores were not the limit."""
         return self.saturated.throughput * self.saturated.cpu_seconds / self.cores
 
-    def at(self, rate: float) -> Point:
-        """The fewest clients who got `rate` images/s, which is at most what the saturated machine gave."""
-        return next((point for point in self.points if point.throughput >= rate), self.saturated)
+    def at(self, rate: float) -> Measurement:
+        """The measurement with the fewest clients that reached `rate` images/s, else the saturated one."""
+        return next((point for point in self.measurements if point.throughput >= rate), self.saturated)
 
 
-def read_measured(path: Path) -> dict[str, Measured]:
-    """Each model that this service was measured with, in the file's order. Raises MeasuredError."""
+def read_benchmark_results(path: Path) -> dict[str, BenchmarkResult]:
+    """The result of each model of this service, in the order of the file. Raises BenchmarkResultsError."""
     try:
         document = json.loads(path.read_text())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise MeasuredError(f"{path} cannot be read ({error}); expected benchmark.json of scripts/benchmark") from None
+        raise BenchmarkResultsError(
+            f"{path} cannot be read ({error}); the benchmark.json of scripts/benchmark was expected"
+        ) from None
     try:
         cores = _positive(document["machine"]["cores"])
-        rows = [row for row in document["results"] if row["design"] == OURS]
-        points: dict[str, list[Point]] = {}
+        rows = [row for row in document["results"] if row["design"] == DESIGN]
+        measurements: dict[str, list[Measurement]] = {}
         for row in rows:
-            points.setdefault(str(row["model"]), []).append(_point(row))
+            measurements.setdefault(str(row["model"]), []).append(_measurement(row))
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise MeasuredError(f"{path} is not what scripts/benchmark writes as benchmark.json ({what})") from None
-    if not points:
-        raise MeasuredError(f"{path} has no results of {OURS!r}; run scripts/benchmark on the machine that will serve")
+        reason = f"{type(error).__name__}: {error}"
+        raise BenchmarkResultsError(f"{path} is not a benchmark.json of scripts/benchmark ({reason})") from None
+    if not measurements:
+        raise BenchmarkResultsError(
+            f"{path} has no results of {DESIGN!r}; run scripts/benchmark on the machine type that will serve"
+        )
     return {
-        model: Measured(model, int(cores), tuple(sorted(found, key=lambda point: point.clients)))
-        for model, found in points.items()
+        model: BenchmarkResult(model, int(cores), tuple(sorted(of_model, key=lambda measurement: measurement.clients)))
+        for model, of_model in measurements.items()
     }
 
 
-def _point(row: dict[str, object]) -> Point:
+def _measurement(row: dict[str, object]) -> Measurement:
     samples = row["samples"]
     if not isinstance(samples, list):
         raise TypeError("samples is not a list")
     p50, p95, p99 = (
         float(statistics.median([_positive(sample[name]) for sample in samples])) for name in ("p50", "p95", "p99")
     )
-    return Point(
+    return Measurement(
         clients=int(_positive(row["clients"])),
         throughput=_positive(row["throughput"]),
         cpu_seconds=_positive(row["cpu_seconds"]),

@@ -1,6 +1,7 @@
-"""The command scripts/capacity: what a load takes, from what scripts/benchmark measured. docs/capacity.md explains it.
+"""Calculate the cores, replicas and costs of a load from a run of scripts/benchmark. See docs/capacity.md.
 
-It multiplies what one machine did. More cores than were measured, and other machines, are an assumption: it says where.
+The results of one machine are multiplied. More cores than were measured, and other machines, are assumptions: the
+output marks them.
 """
 
 from __future__ import annotations
@@ -11,75 +12,86 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from planning.benchmark_results import MeasuredError, read_measured
+from planning.benchmark_results import BenchmarkResultsError, read_benchmark_results
 from planning.plan import Load, Plan
-from server.runtime.settings import ROOT
 
-PHOTO_BYTES = 487438  # of the street scene that the benchmark sends
-BUSY = 0.8  # of the cores' time; less than that and the benchmark had too few clients
-LARGEST_IMAGE = 33554432  # max_request_size of config.properties
-LEAST_RATE, MOST_RATE = 1e-3, 1e9
-MOST_CORES = 1024
+ROOT = Path(__file__).resolve().parents[2]
+PHOTO_BYTES = 487438  # of the photo that the benchmark sends
+MIN_BUSY_SHARE = 0.8  # of the cores' time; below it the benchmark had too few clients
+MAX_IMAGE_BYTES = 33554432  # max_request_size of config.properties
+MIN_RATE, MAX_RATE = 1e-3, 1e9
+MAX_CORES = 1024
 
 
 def describe(plan: Plan) -> str:
-    """One model's plan in lines."""
-    load, measured = plan.load, plan.measured
-    missing = plan.use_without_one
-    then = "nothing serves" if missing is None else f"{missing:.0%}" + (": too little" if missing > 1 else "")
+    """The plan of one model, one line per fact."""
+    load, benchmark = plan.load, plan.benchmark
+    without_one = plan.utilisation_without_one
+    failover = (
+        "no service" if without_one is None else f"{without_one:.0%}" + (" (overload)" if without_one > 1 else "")
+    )
     cost = plan.cost_per_million
     rows = {
-        "measured": f"{measured.saturated.throughput:.1f} images/s on {measured.cores} cores, "
-        f"{measured.saturated.clients} clients, {measured.busy_share:.0%} of the cores' time",
-        "replicas": f"{plan.replicas} of {plan.cores_per_replica} cores, {plan.workers} workers each",
+        "measured": f"{benchmark.saturated.throughput:.1f} images/s on {benchmark.cores} cores, "
+        f"{benchmark.saturated.clients} clients, {benchmark.busy_share:.0%} of the cores' time",
+        "replicas": f"{plan.replicas} with {plan.cores_per_replica} cores and {plan.workers} workers each",
         "cores": f"{plan.cores}",
-        "use": f"{plan.use:.0%}; while one replica is missing: {then}",
-        "memory": f"{plan.replica_bytes / 1e9:.2f} GB a replica, "
-        f"{plan.replicas * plan.replica_bytes / 1e9:.1f} GB in all",
-        "network": f"{plan.bits_per_second / plan.replicas / 1e6:.0f} Mbit/s a replica, "
-        f"{plan.bits_per_second / 1e6:.0f} Mbit/s in all, at {load.image_bytes / 1000:.0f} kB an image",
-        "latency": f"\n{'':16}".join(_waits(plan)),
-        "full queue": f"{plan.queue_seconds:.1f} s of waiting; after that, 503",
-        "cores' hours": f"{plan.core_hours_per_million:.1f} for a million images",
+        "use": f"{plan.utilisation:.0%}; while one replica is missing: {failover}",
+        "memory": f"{plan.replica_bytes / 1e9:.2f} GB per replica, "
+        f"{plan.replicas * plan.replica_bytes / 1e9:.1f} GB in total",
+        "network": f"{plan.bits_per_second / plan.replicas / 1e6:.0f} Mbit/s per replica, "
+        f"{plan.bits_per_second / 1e6:.0f} Mbit/s in total, with {load.image_bytes / 1000:.0f} kB per image",
+        "latency": f"\n{'':16}".join(_latencies(plan)),
+        "full queue": f"{plan.full_queue_seconds:.1f} s of waiting; further requests get 503",
+        "core hours": f"{plan.core_hours_per_million:.1f} for a million images",
         "cost": "unknown without --price-per-core-hour" if cost is None else f"{cost:.2f} for a million images",
     }
-    head = f"{measured.model}, {load.images_per_second:g} images/s, {load.headroom:.0%} kept free"
-    return "\n".join([head, *(f"  {name:13} {text}" for name, text in rows.items()), *warnings(plan)])
+    header = f"{benchmark.model}, {load.images_per_second:g} images/s, {load.headroom:.0%} headroom"
+    return "\n".join([header, *(f"  {name:13} {text}" for name, text in rows.items()), *warnings(plan)])
 
 
-def _waits(plan: Plan) -> list[str]:
-    """What the benchmark's clients waited: the fewest, those who made about this load, the most."""
-    measured = plan.measured
+def _latencies(plan: Plan) -> list[str]:
+    """Measured latencies with the fewest clients, at about this load, and with the most clients."""
+    benchmark = plan.benchmark
     return [
         f"{', '.join(f'{name} {1000 * getattr(point, name):.0f}' for name in ('p50', 'p95', 'p99'))} ms: "
         f"{point.clients} {'client' if point.clients == 1 else 'clients'}, {point.throughput:.1f} images/s"
-        for point in dict.fromkeys((measured.points[0], plan.point, measured.saturated))
+        for point in dict.fromkeys((benchmark.measurements[0], plan.measurement, benchmark.saturated))
     ]
 
 
 def warnings(plan: Plan) -> list[str]:
-    """What the figures do not hold up, a line each."""
-    measured = plan.measured
-    found = []
+    """The assumptions and doubts about the plan, one line each."""
+    benchmark = plan.benchmark
+    lines = []
     if plan.scale != 1:
-        found.append(
-            f"{plan.cores_per_replica} cores a replica were not measured; throughput is taken to grow with the cores, "
-            f"latency is that of {measured.cores}"
+        lines.append(
+            f"{plan.cores_per_replica} cores per replica were not measured; throughput is assumed to grow with the "
+            f"cores, latency is that of {benchmark.cores} cores"
         )
-    if measured.busy_share < BUSY:
-        found.append(
-            f"{measured.model}: only {measured.busy_share:.0%} of the cores' time was used, so it may do more; "
-            "measure with more --clients"
+    if benchmark.busy_share < MIN_BUSY_SHARE:
+        lines.append(
+            f"{benchmark.model}: only {benchmark.busy_share:.0%} of the cores' time was used; the throughput may be "
+            "higher: measure with more --clients"
         )
-    failures = sum(point.failures for point in measured.points)
+    failures = sum(measurement.failures for measurement in benchmark.measurements)
     if failures:
-        found.append(f"{measured.model}: {failures} requests of the benchmark failed; find out why before you trust it")
-    return [f"  ! {line}" for line in found]
+        lines.append(f"{benchmark.model}: {failures} requests of the benchmark failed; find the cause first")
+    return [f"  ! {line}" for line in lines]
 
 
 def table(plans: Sequence[Plan]) -> str:
-    """All models for one load, a line each."""
-    header = ("model", "replicas", "cores", "GB in all", "p50 ms alone", "p95 ms full", "cores' hours", "cost")
+    """The plans of all models for one load, one line each."""
+    header = (
+        "model",
+        "replicas",
+        "cores",
+        "GB in total",
+        "p50 ms, 1 client",
+        "p95 ms, saturated",
+        "core hours",
+        "cost",
+    )
     rows = [header, *(_row(plan) for plan in plans)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     lines = [
@@ -87,22 +99,22 @@ def table(plans: Sequence[Plan]) -> str:
         for cells in (tuple(zip(row, widths, strict=True)) for row in rows)
     ]
     load = plans[0].load
-    head = f"{load.images_per_second:g} images/s, {load.headroom:.0%} kept free, "
-    head += f"replicas of {plans[0].cores_per_replica} cores; cores' hours and cost for a million images"
-    return "\n".join([head, *lines, *dict.fromkeys(line for plan in plans for line in warnings(plan))])
+    title = f"{load.images_per_second:g} images/s, {load.headroom:.0%} headroom, "
+    title += f"{plans[0].cores_per_replica} cores per replica; core hours and cost for a million images"
+    return "\n".join([title, *lines, *dict.fromkeys(line for plan in plans for line in warnings(plan))])
 
 
 def _row(plan: Plan) -> tuple[str, ...]:
     cost, gigabytes = plan.cost_per_million, plan.replicas * plan.replica_bytes / 1e9
     return (
-        plan.measured.model, str(plan.replicas), str(plan.cores), f"{gigabytes:.1f}",
-        f"{1000 * plan.measured.points[0].p50:.0f}", f"{1000 * plan.measured.saturated.p95:.0f}",
+        plan.benchmark.model, str(plan.replicas), str(plan.cores), f"{gigabytes:.1f}",
+        f"{1000 * plan.benchmark.measurements[0].p50:.0f}", f"{1000 * plan.benchmark.saturated.p95:.0f}",
         f"{plan.core_hours_per_million:.1f}", "" if cost is None else f"{cost:.2f}",
     )  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print what a load takes; 0 if that could be told."""
+    """Print the plan of a load. Returns 0, or 1 if there are no results to calculate it from."""
     arguments = _parser().parse_args(argv)
     load = Load(
         arguments.images_per_second,
@@ -112,17 +124,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.price_per_core_hour,
     )
     try:
-        measured = read_measured(arguments.benchmark)
-    except MeasuredError as error:
+        results = read_benchmark_results(arguments.benchmark)
+    except BenchmarkResultsError as error:
         print(f"capacity: {error}", file=sys.stderr)
         return 1
     if arguments.model is None:
-        print(table([Plan(each, load) for each in measured.values()]))
-    elif arguments.model in measured:
-        print(describe(Plan(measured[arguments.model], load)))
+        print(table([Plan(result, load) for result in results.values()]))
+    elif arguments.model in results:
+        print(describe(Plan(results[arguments.model], load)))
     else:
-        known = ", ".join(measured)
-        print(f"capacity: {arguments.model!r} was not measured; {arguments.benchmark} has {known}", file=sys.stderr)
+        measured = ", ".join(results)
+        print(
+            f"capacity: {arguments.model!r} was not measured; the models in {arguments.benchmark} are {measured}",
+            file=sys.stderr,
+        )
         return 1
     return 0
 
@@ -130,15 +145,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/capacity", description=__doc__)
     parser.add_argument("--images-per-second", type=_rate, required=True, metavar="N", help="the load")
-    parser.add_argument("--model", help="as the benchmark names it, like yolov5s-int8 (a table of all)")
-    parser.add_argument("--headroom", type=_share, default=0.3, help="kept free, 0 up to 1 (%(default)s)")
-    parser.add_argument("--cores-per-replica", type=_cores, metavar="N", help="(as many as were measured)")
+    parser.add_argument("--model", help="a model of the benchmark, such as yolov5s-int8 (default: a table of all)")
+    parser.add_argument("--headroom", type=_share, default=0.3, help="share that stays free, 0 up to 1 (%(default)s)")
+    parser.add_argument("--cores-per-replica", type=_cores, metavar="N", help="(default: as many as were measured)")
     parser.add_argument("--image-bytes", type=_image_bytes, default=PHOTO_BYTES, metavar="N", help="(%(default)s)")
     parser.add_argument("--price-per-core-hour", type=_price, metavar="PRICE", help="in any currency")
-    default = ROOT / "docs" / "benchmark" / "benchmark.json"
     parser.add_argument(
-        "--benchmark", type=Path, default=default, metavar="FILE", help="(docs/benchmark/benchmark.json)"
-    )
+        "--benchmark", type=Path, default=ROOT / "docs" / "benchmark" / "benchmark.json", metavar="FILE",
+        help="(docs/benchmark/benchmark.json)",
+    )  # fmt: skip
     return parser
 
 
@@ -153,8 +168,8 @@ def _number(text: str) -> float:
 
 
 def _rate(text: str) -> float:
-    if not LEAST_RATE <= (number := _number(text)) <= MOST_RATE:
-        raise argparse.ArgumentTypeError(f"{text} is not from {LEAST_RATE:g} to {MOST_RATE:g}")
+    if not MIN_RATE <= (number := _number(text)) <= MAX_RATE:
+        raise argparse.ArgumentTypeError(f"{text} is not from {MIN_RATE:g} to {MAX_RATE:g}")
     return number
 
 
@@ -166,21 +181,21 @@ def _price(text: str) -> float:
 
 def _share(text: str) -> float:
     if not 0 <= (number := _number(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 up to 1, like 0.3")
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 up to 1, such as 0.3")
     return number
 
 
 def _cores(text: str) -> int:
-    return _whole(text, MOST_CORES)
+    return _whole_number(text, MAX_CORES)
 
 
 def _image_bytes(text: str) -> int:
-    return _whole(text, LARGEST_IMAGE)
+    return _whole_number(text, MAX_IMAGE_BYTES)
 
 
-def _whole(text: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most}")
+def _whole_number(text: str, maximum: int) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= maximum):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {maximum}")
     return int(text)
 
 

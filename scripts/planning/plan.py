@@ -1,102 +1,106 @@
-"""What a load takes, as multiples of what one machine did under scripts/benchmark."""
+"""Calculates the cores, replicas and costs of a load from what scripts/benchmark measured on one machine."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from planning.benchmark_results import Measured, Point
-from server.runtime.settings import default_workers
+from planning.benchmark_results import BenchmarkResult, Measurement
+from server.runtime.sizing import default_workers
 
-QUEUE = 100  # job_queue_size of config.properties
+JOB_QUEUE_SIZE = 100  # as in config.properties
 
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked for. headroom: the share of a replica's throughput that is kept free; price: of a core's hour."""
+    """The required throughput and its conditions.
+
+    headroom: share of a replica's throughput that stays free, 0 up to 1. image_bytes: of an encoded image.
+    core_hour_price: in any currency.
+    """
 
     images_per_second: float
     headroom: float
     cores_per_replica: int | None
     image_bytes: int
-    price: float | None
+    core_hour_price: float | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one model takes for a load. Rates in images/s, memory in bytes."""
+    """What one model needs for a load. Rates in images/s, memory in bytes."""
 
-    measured: Measured
+    benchmark: BenchmarkResult
     load: Load
 
     @property
     def cores_per_replica(self) -> int:
-        """As many as were measured, unless others are wanted."""
-        return self.load.cores_per_replica or self.measured.cores
+        """As required, by default as many as were measured."""
+        return self.load.cores_per_replica or self.benchmark.cores
 
     @property
     def scale(self) -> float:
-        """A replica's cores to those measured. Other than 1 it is an assumption: throughput grows with the cores."""
-        return self.cores_per_replica / self.measured.cores
+        """Cores of a replica / cores measured. Throughput is assumed to grow with the cores."""
+        return self.cores_per_replica / self.benchmark.cores
 
     @property
     def replica_rate(self) -> float:
-        """What a replica does when it is saturated."""
-        return self.measured.saturated.throughput * self.scale
+        """Throughput of a saturated replica."""
+        return self.benchmark.saturated.throughput * self.scale
 
     @property
     def replicas(self) -> int:
-        """As few as leave the headroom free."""
+        """The fewest replicas that leave the headroom free."""
         needed = self.load.images_per_second / (self.replica_rate * (1 - self.load.headroom))
         return max(1, math.ceil(needed - 1e-9))
 
     @property
     def cores(self) -> int:
-        """Of all replicas."""
+        """Cores of all replicas."""
         return self.replicas * self.cores_per_replica
 
     @property
-    def use(self) -> float:
-        """The share of what the replicas can do that the load is."""
+    def utilisation(self) -> float:
+        """The load / the throughput of all saturated replicas."""
         return self.load.images_per_second / (self.replicas * self.replica_rate)
 
     @property
-    def use_without_one(self) -> float | None:
-        """The same while one replica is missing; None where there is no other."""
-        return self.use * self.replicas / (self.replicas - 1) if self.replicas > 1 else None
+    def utilisation_without_one(self) -> float | None:
+        """Utilisation while one replica is missing; None if there is only one."""
+        return self.utilisation * self.replicas / (self.replicas - 1) if self.replicas > 1 else None
 
     @property
     def workers(self) -> int:
-        """Of this model in a replica, as scripts/up starts them."""
+        """Workers of this model in a replica, as scripts/up starts them."""
         return default_workers(self.cores_per_replica)
 
     @property
     def replica_bytes(self) -> int:
-        """Measured memory; where there are more workers it grows with them, and TorchServe's own part with it."""
-        growth = max(1.0, self.workers / default_workers(self.measured.cores))
-        return round(self.measured.saturated.resident_bytes * growth)
+        """Measured memory, multiplied if a replica has more workers than were measured (the frontend's share too)."""
+        growth = max(1.0, self.workers / default_workers(self.benchmark.cores))
+        return round(self.benchmark.saturated.resident_bytes * growth)
 
     @property
     def bits_per_second(self) -> float:
-        """Pictures alone, in all; answers are a few kB."""
+        """Network traffic of all images to the service. Responses add a few kB each."""
         return 8 * self.load.image_bytes * self.load.images_per_second
 
     @property
-    def point(self) -> Point:
-        """Where the benchmark had a machine about as busy as a replica will be."""
-        return self.measured.at(self.use * self.measured.saturated.throughput)
+    def measurement(self) -> Measurement:
+        """The measurement in which the machine was about as busy as a replica will be."""
+        return self.benchmark.at(self.utilisation * self.benchmark.saturated.throughput)
 
     @property
-    def queue_seconds(self) -> float:
-        """How long who comes last into a full queue waits at least."""
-        return QUEUE / self.replica_rate
+    def full_queue_seconds(self) -> float:
+        """Minimum waiting time of the last request in a full queue."""
+        return JOB_QUEUE_SIZE / self.replica_rate
 
     @property
     def core_hours_per_million(self) -> float:
-        """Of all cores, the idle share too, for a million images at this load."""
+        """Core hours for a million images at this load, the idle share included."""
         return 1e6 / self.load.images_per_second * self.cores / 3600
 
     @property
     def cost_per_million(self) -> float | None:
-        """In the price's currency."""
-        return None if self.load.price is None else self.core_hours_per_million * self.load.price
+        """In the currency of the price."""
+        return None if self.load.core_hour_price is None else self.core_hours_per_million * self.load.core_hour_price

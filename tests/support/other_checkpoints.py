@@ -1,4 +1,4 @@
-"""Files that are no YOLOv5 detection checkpoint, each written to a path."""
+"""Writes files that are not YOLOv5 detection checkpoints."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from checkpoint_factory.checkpoints import YoloModel, save_model, tasks
-from checkpoint_factory.networks import Style, blocks, build_layers
+from checkpoint_factory.networks import Style, build_layers, modules
 
 
 class Payload:
-    """Creates a file when it is unpickled: proof that somebody ran it."""
+    """Creates the file `proof` when it is unpickled, which proves that code of the pickle ran."""
 
     def __init__(self, proof: Path) -> None:
         self._proof = proof
@@ -43,7 +43,7 @@ def state_dict(path: Path) -> None:
 
 
 def torchscript(path: Path) -> None:
-    """By its entries: PyTorch's own way to write one is deprecated."""
+    """A zip with the entries of a TorchScript program: torch.jit.save is deprecated."""
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("data.pkl", "code/__torch__/network.py", "constants.pkl", "version"):
             archive.writestr(f"archive/{name}", b"")
@@ -106,26 +106,26 @@ def deflated_bomb(path: Path) -> None:
 
 
 def stretched_tensor(path: Path) -> None:
-    """A weight of a billion values that all lie on one stored number."""
+    """A weight of a billion values that share one stored number."""
     model = tiny_model()
     model.model[-1].m[0].weight = nn.Parameter(torch.zeros(1).expand(21, 50_000_000, 1, 1))
     save_model(model, path)
 
 
 def shared_storage(path: Path) -> None:
-    """Many layers that all use one stored weight: small on disk, large in memory."""
+    """Many layers that share one stored weight: small on disk, large in memory."""
     model = tiny_model()
-    block = blocks.Conv(64, 64, 3)
-    crowd: Any = nn.Sequential(*(blocks.Conv(64, 64, 3) for _ in range(300)))
-    for one in crowd:
-        one.conv.weight = block.conv.weight
-    crowd.i, crowd.f = 0, -1
-    model.model[0] = crowd
+    shared = modules.Conv(64, 64, 3)
+    layers: Any = nn.Sequential(*(modules.Conv(64, 64, 3) for _ in range(300)))
+    for layer in layers:
+        layer.conv.weight = shared.conv.weight
+    layers.i, layers.f = 0, -1
+    model.model[0] = layers
     save_model(model, path)
 
 
 def nested(path: Path) -> None:
-    """Layers inside layers, forty deep and each twice: 2 ** 40 of them."""
+    """Nested layers, forty deep and each used twice: 2 ** 40 in all."""
     model = tiny_model()
     layer: Any = nn.MaxPool2d(1)
     for _ in range(40):
@@ -137,9 +137,9 @@ def nested(path: Path) -> None:
 
 def missing_storage(path: Path) -> None:
     """A checkpoint without one of its tensors' files."""
-    whole = path.with_suffix(".whole")
-    save_model(tiny_model(), whole)
-    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w") as target:
+    complete = path.with_suffix(".complete")
+    save_model(tiny_model(), complete)
+    with zipfile.ZipFile(complete) as source, zipfile.ZipFile(path, "w") as target:
         for entry in source.infolist():
             if not entry.filename.endswith("data/3"):
                 target.writestr(entry, source.read(entry))
@@ -158,7 +158,7 @@ def noise(path: Path) -> None:
 
 
 def tiny_model(class_names: object = ("one", "two"), size: str = "n", width: float | None = None) -> Any:
-    """A YOLOv5 detection model of two classes whose weights were not calibrated; width is relative to l."""
+    """A YOLOv5 detection model of two classes with torch's initial weights; width is relative to l."""
     return YoloModel(build_layers(size, 2, Style(width=width)), class_names)
 
 
@@ -167,7 +167,7 @@ def _ultralytics(path: Path, model: nn.Module) -> None:
 
 
 WRITERS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a text file": (lambda path: path.write_text("nothing to see\n"), "it is a text file"),
+    "a text file": (lambda path: path.write_text("some text\n"), "it is a text file"),
     "an empty file": (Path.touch, "the file is empty"),
     "noise": (noise, "not a file that torch.save wrote"),
     "a Git LFS pointer": (lfs_pointer, "Git LFS pointer"),
@@ -187,7 +187,7 @@ WRITERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "an unknown layer": (unknown_layer, "GhostConv, which is not supported"),
     "a zip bomb": (deflated_bomb, "unpack to 50000000 bytes"),
     "a stretched tensor": (stretched_tensor, "claims 1050000000 values"),
-    "one weight many times": (shared_storage, "more weights than the file has room for"),
-    "layers without end": (nested, "more layers than any YOLOv5 model|nested too deeply"),
+    "one weight many times": (shared_storage, "more weights than the file can hold"),
+    "nested layers": (nested, "more layers than any YOLOv5 model|nested too deeply"),
     "a missing tensor": (missing_storage, "damaged"),
 }

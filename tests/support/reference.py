@@ -1,4 +1,4 @@
-"""YOLOv5's post-processing written slowly and plainly, box by box, to compare the fast one with."""
+"""A slow and simple implementation of YOLOv5's post-processing, box by box, as the expected result in tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
-Row = tuple[Box, float, int]
+Row = tuple[Box, float, int]  # box, confidence, class_id
 
 
 def iou(first: Box, second: Box) -> float:
@@ -21,14 +21,14 @@ def iou(first: Box, second: Box) -> float:
     return shared / union if union > 0 else 0.0
 
 
-def suppressed(rows: Sequence[Row], limit: float, most: int, agnostic: bool) -> list[Row]:
-    """Greedy suppression: take the best, drop what overlaps it too much, go on."""
+def suppressed(rows: Sequence[Row], max_iou: float, max_detections: int, agnostic: bool) -> list[Row]:
+    """Greedy suppression: keep the best box, remove the boxes that overlap it too much, repeat."""
     kept: list[Row] = []
     for row in sorted(rows, key=lambda row: -row[1]):
         rivals = [other for other in kept if agnostic or other[2] == row[2]]
-        if all(iou(row[0], rival[0]) <= limit for rival in rivals):
+        if all(iou(row[0], rival[0]) <= max_iou for rival in rivals):
             kept.append(row)
-    return kept[:most]
+    return kept[:max_detections]
 
 
 def anchor_rows(
@@ -38,7 +38,7 @@ def anchor_rows(
     confidence: float,
     multi_label: bool,
 ) -> list[Row]:
-    """Every cell and anchor decoded, then filtered."""
+    """Decode every cell and anchor, then filter by confidence."""
     rows: list[Row] = []
     for raw, stride, level in zip(maps, strides, anchors, strict=True):
         _, channels, height, width = raw.shape
@@ -57,7 +57,7 @@ def anchor_rows(
 def anchor_free_rows(
     maps: Sequence[NDArray[np.float32]], strides: Sequence[int], reg_max: int, confidence: float, multi_label: bool
 ) -> list[Row]:
-    """Every cell decoded, then filtered."""
+    """Decode every cell, then filter by confidence."""
     rows: list[Row] = []
     for raw, stride in zip(maps, strides, strict=True):
         _, channels, height, width = raw.shape

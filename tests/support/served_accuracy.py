@@ -1,4 +1,4 @@
-"""Served answers as what their accuracy is measured from."""
+"""Converts the service's answers for the measurement of accuracy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from archiver.accuracy import Boxes
 from service.client import Answer
 
 
-def found_by(answer: Answer) -> Boxes:
+def boxes_of(answer: Answer) -> Boxes:
     """The detections of an answer."""
-    found = answer.detections
+    detections = answer.detections
     return Boxes(
-        np.array([one.xyxy for one in found], np.float64).reshape(-1, 4),
-        np.array([one.class_id for one in found], np.int64),
-        np.array([one.confidence for one in found], np.float64),
+        np.array([detection.xyxy for detection in detections], np.float64).reshape(-1, 4),
+        np.array([detection.class_id for detection in detections], np.int64),
+        np.array([detection.confidence for detection in detections], np.float64),
     )

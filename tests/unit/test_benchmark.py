@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic and what it writes; what it measures is measured by running it."""
+"""The calculations and output files of the benchmark, without running it."""
 
 from __future__ import annotations
 
@@ -8,35 +8,38 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.contestants import Design
-from benchmarks.load import BenchmarkError, Sample, steady
+from benchmarks.concurrent_models import ConcurrentThroughput
+from benchmarks.load import BenchmarkError, Sample, steady_state
 from benchmarks.report import Result, describe_machine, plot, summary, table, write_json
-from benchmarks.together import Together
+from benchmarks.systems import Design
 
 
 def result(design: Design, *samples: tuple[int, int, float], model: str = "yolov5n", clients: int = 8) -> Result:
-    """A result of rounds, each given by requests, failures and seconds."""
-    runs = tuple(Sample(done, failed, seconds, 2.0, 300_000_000, 0.1, 0.2, 0.3) for done, failed, seconds in samples)
-    return Result("yolov5n", design, model, clients, runs)
+    """A result with one round per sample, given as requests, failures and seconds."""
+    rounds = tuple(
+        Sample(successes, failures, seconds, 2.0, 300_000_000, 0.1, 0.2, 0.3)
+        for successes, failures, seconds in samples
+    )
+    return Result("yolov5n", design, model, clients, rounds)
 
 
-def test_a_slow_server_is_not_charged_for_what_is_in_work_at_the_end() -> None:
-    # Two clients, an answer a second from a server that takes two seconds for each: five answers in six seconds.
+def test_requests_in_progress_at_the_end_do_not_change_the_throughput() -> None:
+    # Two clients, and one answer per second from a server that needs two seconds each: five answers in six seconds.
     answered = [2.0, 3.0, 4.0, 5.0, 6.0]
-    requests, seconds = steady(answered, clients=2)
+    requests, seconds = steady_state(answered, clients=2)
     assert requests / seconds == pytest.approx(1.0)
     with pytest.raises(BenchmarkError, match="too few"):
-        steady(answered[:3], clients=2)
+        steady_state(answered[:3], clients=2)
 
 
-def test_throughput_counts_success_alone() -> None:
-    one = result("this service", (90, 10, 2.0), (30, 0, 1.0))
-    assert one.throughput == pytest.approx(120 / 3)
-    assert one.failures == 10
-    assert one.cpu_seconds == pytest.approx(4.0 / 120)
+def test_throughput_counts_successes_only() -> None:
+    measured = result("this service", (90, 10, 2.0), (30, 0, 1.0))
+    assert measured.throughput == pytest.approx(120 / 3)
+    assert measured.failures == 10
+    assert measured.cpu_seconds == pytest.approx(4.0 / 120)
 
 
-def test_the_ratio_is_to_the_first_version_with_as_many_clients() -> None:
+def test_the_ratio_is_to_the_first_version_with_equal_clients() -> None:
     results = [
         result("this service", (80, 0, 1.0)),
         result("first version", (20, 0, 1.0)),
@@ -47,13 +50,13 @@ def test_the_ratio_is_to_the_first_version_with_as_many_clients() -> None:
     assert [row[4].strip() for row in rows] == ["80.0", "20.0", "30.0"]
 
 
-def test_the_summary_sets_many_clients_beside_a_lone_one() -> None:
+def test_the_summary_has_many_clients_and_one_client() -> None:
     results = [
         result("this service", (80, 0, 1.0)),
         result("first version", (20, 0, 1.0)),
         result("this service", (30, 0, 1.0), clients=1),
         result("first version", (10, 0, 1.0), clients=1),
-        result("in-process", (90, 0, 1.0)),  # without a lone client's figures it is left out
+        result("in-process", (90, 0, 1.0)),  # left out: it has no result for one client
     ]
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in summary(results, many=8).splitlines()[2:]]
     assert rows == [
@@ -62,9 +65,9 @@ def test_the_summary_sets_many_clients_beside_a_lone_one() -> None:
     ]
 
 
-def test_models_at_once_that_share_the_cores_fairly_lose_nothing() -> None:
-    assert Together(("s", "l"), (20.0, 4.0), (10.0, 2.0), 0).share == pytest.approx(1.0)
-    assert Together(("s", "l"), (20.0, 4.0), (5.0, 2.0), 0).share == pytest.approx(0.75)
+def test_concurrent_models_that_share_the_cores_without_loss_have_efficiency_one() -> None:
+    assert ConcurrentThroughput(("s", "l"), (20.0, 4.0), (10.0, 2.0), 0).efficiency == pytest.approx(1.0)
+    assert ConcurrentThroughput(("s", "l"), (20.0, 4.0), (5.0, 2.0), 0).efficiency == pytest.approx(0.75)
 
 
 def test_json_and_plot_hold_every_result(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from archiver.checkpoint.reader import load_checkpoint
 from archiver.errors import CheckpointError, UnsafeCheckpoint
 from checkpoint_factory.checkpoints import build_anchor_free, build_checkpoint, load_reference, save_model
 from checkpoint_factory.networks import PARAMETERS, Style, build_layers, run_head, run_layers
-from checkpoint_factory.random_weights import patchwork
+from checkpoint_factory.random_weights import random_images
 from conftest import weights
-from support import other_checkpoints as foreign
+from support import other_checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -29,14 +29,14 @@ STYLES = {
 
 
 def assert_same_maps(path: Path, model_class: str = "DetectionModel") -> None:
-    """The fused network puts out what the unfused modules do, one after the other."""
+    """The fused network and the unfused modules have the same outputs."""
     reference = load_reference(path, model_class)
     network = load_checkpoint(path).network
     with torch.no_grad():
-        for image in (patchwork(2, 128), torch.rand(1, 3, 192, 64)):
+        for image in (random_images(2, 128), torch.rand(1, 3, 192, 64)):
             expected = run_head(reference.model[-1], run_layers(list(reference.model), image))
-            for found, wanted in zip(network(image), expected, strict=True):
-                torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
+            for raw, wanted in zip(network(image), expected, strict=True):
+                torch.testing.assert_close(raw, wanted, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(("style", "variant", "strides"), STYLES.values(), ids=STYLES)
@@ -80,20 +80,22 @@ def test_built_variants_have_the_official_number_of_parameters(size: str) -> Non
 
 
 @pytest.mark.parametrize("size", ["s", "m"])
-def test_variant_is_told_by_widths_and_depths(size: str, tmp_path: Path) -> None:
-    save_model(foreign.tiny_model(size=size), tmp_path / "any.pt")
+def test_variant_is_derived_from_widths_and_depths(size: str, tmp_path: Path) -> None:
+    save_model(other_checkpoints.tiny_model(size=size), tmp_path / "any.pt")
     assert load_checkpoint(tmp_path / "any.pt").variant == f"yolov5{size}"
 
 
 def test_network_of_unusual_width_is_custom(tmp_path: Path) -> None:
-    model = foreign.tiny_model(width=0.125)
+    model = other_checkpoints.tiny_model(width=0.125)
     save_model(model, tmp_path / "thin.pt")
     assert load_checkpoint(tmp_path / "thin.pt").variant == "custom"
 
 
 def test_moving_average_is_preferred(tmp_path: Path) -> None:
     path = tmp_path / "both.pt"
-    save_model(foreign.tiny_model(["the", "model"]), path, average=foreign.tiny_model(["its", "average"]))
+    save_model(
+        other_checkpoints.tiny_model(["the", "model"]), path, average=other_checkpoints.tiny_model(["its", "average"])
+    )
     assert load_checkpoint(path).class_names == ("its", "average")
 
 
@@ -101,13 +103,13 @@ def test_network_takes_any_size_and_batch(tmp_path: Path) -> None:
     network = load_checkpoint(build_checkpoint("n", tmp_path / "n.pt", ["cat"])).network
     with torch.inference_mode():
         for batch, height, width in ((1, 32, 32), (3, 96, 64)):
-            shapes = [tuple(one.shape) for one in network(torch.zeros(batch, 3, height, width))]
+            shapes = [tuple(raw.shape) for raw in network(torch.zeros(batch, 3, height, width))]
             assert shapes == [(batch, 18, height // stride, width // stride) for stride in (8, 16, 32)]
 
 
-@pytest.mark.parametrize(("write", "message"), foreign.WRITERS.values(), ids=foreign.WRITERS)
-def test_foreign_file_is_named_for_what_it_is(write: Callable[[Path], object], message: str, tmp_path: Path) -> None:
-    path = tmp_path / "foreign.pt"
+@pytest.mark.parametrize(("write", "message"), other_checkpoints.WRITERS.values(), ids=other_checkpoints.WRITERS)
+def test_other_file_is_diagnosed(write: Callable[[Path], object], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.pt"
     write(path)
     with pytest.raises(CheckpointError, match=message) as raised:
         load_checkpoint(path)
@@ -116,7 +118,7 @@ def test_foreign_file_is_named_for_what_it_is(write: Callable[[Path], object], m
 
 
 @pytest.mark.parametrize("share", [0.999, 0.5, 0.01])
-def test_truncated_file_is_called_so(share: float, tmp_path: Path) -> None:
+def test_truncated_file_is_named_in_the_error(share: float, tmp_path: Path) -> None:
     path = build_checkpoint("n", tmp_path / "n.pt", ["cat"])
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
@@ -124,7 +126,7 @@ def test_truncated_file_is_called_so(share: float, tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
-def test_missing_file_and_directory_are_called_so(tmp_path: Path) -> None:
+def test_missing_file_and_directory_are_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such file"):
         load_checkpoint(tmp_path / "none.pt")
     with pytest.raises(CheckpointError, match="is a directory"):
@@ -132,17 +134,17 @@ def test_missing_file_and_directory_are_called_so(tmp_path: Path) -> None:
 
 
 MALICIOUS: dict[str, Callable[[Path, Path], None]] = {
-    "in a checkpoint": foreign.malicious,
-    "in a checkpoint of pickle protocol 4": foreign.malicious_new_protocol,
-    "as a bare pickle": lambda path, proof: foreign.malicious_bare_pickle(path, proof, 2),
-    "as a bare pickle of protocol 0": lambda path, proof: foreign.malicious_bare_pickle(path, proof, 0),
-    "as a bare pickle of protocol 5": lambda path, proof: foreign.malicious_bare_pickle(path, proof, 5),
+    "in a checkpoint": other_checkpoints.malicious,
+    "in a checkpoint of pickle protocol 4": other_checkpoints.malicious_new_protocol,
+    "as a bare pickle": lambda path, proof: other_checkpoints.malicious_bare_pickle(path, proof, 2),
+    "as a bare pickle of protocol 0": lambda path, proof: other_checkpoints.malicious_bare_pickle(path, proof, 0),
+    "as a bare pickle of protocol 5": lambda path, proof: other_checkpoints.malicious_bare_pickle(path, proof, 5),
 }
 
 
 @pytest.mark.parametrize("write", MALICIOUS.values(), ids=MALICIOUS)
-def test_malicious_pickle_is_refused_unrun(write: Callable[[Path, Path], None], tmp_path: Path) -> None:
-    path, proof = tmp_path / "evil.pt", tmp_path / "proof"
+def test_malicious_pickle_is_rejected_and_not_run(write: Callable[[Path, Path], None], tmp_path: Path) -> None:
+    path, proof = tmp_path / "malicious.pt", tmp_path / "proof"
     write(path, proof)
     with pytest.raises(UnsafeCheckpoint, match=r"posix\.system.*nothing of it was run"):
         load_checkpoint(path)
@@ -154,20 +156,20 @@ NAMES: dict[str, tuple[Any, tuple[str, ...] | str]] = {
     "a dict": ({1: "dog", 0: "cat"}, ("cat", "dog")),
     "none": (None, ("class0", "class1")),
     "control characters": (["\x1b[31mcat\n", "d\u202eog\u200b\x00"], ("[31mcat", "dog")),
-    "nothing but control characters": (["\x07", "dog"], ("class0", "dog")),
+    "only control characters": (["\x07", "dog"], ("class0", "dog")),
     "other scripts": (["猫", "собака"], ("猫", "собака")),
     "too few": (["cat"], "1 class names for the 2 classes"),
     "a gap": ({0: "cat", 2: "dog"}, "1 is missing"),
     "numbers": ([1, 2], "class 0 should be text, and is a int"),
-    "one endless": (["cat", "d" * 1000], "class 1 has 1000 characters"),
+    "a long name": (["cat", "d" * 1000], "class 1 has 1000 characters"),
     "text": ("cat", "list or a dict, and are a str"),
 }
 
 
 @pytest.mark.parametrize(("names", "expected"), NAMES.values(), ids=NAMES)
-def test_class_names_are_cleaned_or_refused(names: Any, expected: tuple[str, ...] | str, tmp_path: Path) -> None:
+def test_class_names_are_cleaned_or_rejected(names: Any, expected: tuple[str, ...] | str, tmp_path: Path) -> None:
     path = tmp_path / "names.pt"
-    save_model(foreign.tiny_model(names), path)
+    save_model(other_checkpoints.tiny_model(names), path)
     if isinstance(expected, tuple):
         assert load_checkpoint(path).class_names == expected
     else:
@@ -183,11 +185,11 @@ DAMAGE: dict[str, tuple[Callable[[Any], None], str]] = {
         "padding should lie in 0..64",
     ),
     "a stride of zero": (lambda model: setattr(model.model[0].conv, "stride", (0, 0)), "stride should lie in 1..64"),
-    "strides that are not": (
+    "strides that are not powers of two": (
         lambda model: setattr(model.model[-1], "stride", torch.tensor([8.0, 17.0, 32.0])),
         "powers",
     ),
-    "strides in disorder": (lambda model: setattr(model.model[-1], "stride", torch.tensor([16.0, 8.0, 32.0])), "maps"),
+    "unsorted strides": (lambda model: setattr(model.model[-1], "stride", torch.tensor([16.0, 8.0, 32.0])), "maps"),
     "anchors that don't fit": (lambda model: setattr(model.model[-1], "anchors", torch.ones(2, 3, 2)), "its anchors"),
     "no classes": (lambda model: setattr(model.model[-1], "nc", 0), "0 classes"),
     "an unknown activation": (lambda model: setattr(model.model[0], "act", nn.Tanh()), "Tanh, which is not supported"),
@@ -197,8 +199,8 @@ DAMAGE: dict[str, tuple[Callable[[Any], None], str]] = {
 
 
 @pytest.mark.parametrize(("damage", "message"), DAMAGE.values(), ids=DAMAGE)
-def test_damaged_network_is_refused(damage: Callable[[Any], None], message: str, tmp_path: Path) -> None:
-    model = foreign.tiny_model()
+def test_damaged_network_is_rejected(damage: Callable[[Any], None], message: str, tmp_path: Path) -> None:
+    model = other_checkpoints.tiny_model()
     damage(model)
     save_model(model, tmp_path / "damaged.pt")
     with pytest.raises(CheckpointError, match=message):

@@ -1,4 +1,4 @@
-"""The pictures that the embedded model is trained and tested on: are the boxes exact, and the pictures varied?"""
+"""The pictures of the embedded model: their boxes are exact, and the pictures vary."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def pictures() -> list[LabelledPicture]:
 
 
 def digest(picture: LabelledPicture) -> str:
-    parts = (picture.image, picture.boxes_xyxy, picture.class_ids)
-    return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+    arrays = (picture.image, picture.boxes_xyxy, picture.class_ids)
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
 
 
 def covered_pixels_slowly(shape: Shape, size_hw: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which pixels have their centre inside the outline, by counting crossings to the right of every centre."""
+    """The pixels whose centre is inside the outline, by counting the edges to the right of every centre."""
     corners = corners_of(shape)
     inside = np.zeros(size_hw, dtype=bool)
     for row, column in np.ndindex(size_hw):
@@ -45,7 +45,7 @@ def covered_pixels_slowly(shape: Shape, size_hw: tuple[int, int]) -> NDArray[np.
 
 
 def box_slowly(mask: NDArray[np.bool_]) -> list[int]:
-    """The smallest box around the true pixels, from the list of all of them."""
+    """The smallest box around the true pixels, from the list of all true pixels."""
     rows, columns = np.nonzero(mask)
     return [int(min(columns)), int(min(rows)), int(max(columns)) + 1, int(max(rows)) + 1]
 
@@ -58,15 +58,15 @@ def iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
 
 
 def drawn_shapes(seed: int, monkeypatch: pytest.MonkeyPatch) -> tuple[LabelledPicture, list[Shape]]:
-    """The picture of a seed and the shapes in it, in the order they were drawn."""
+    """The picture of a seed, and its shapes in the order of drawing."""
     canvases: list[generator._Canvas] = []
     make_background = generator._background
 
-    def remember(rng: np.random.Generator) -> generator._Canvas:
+    def record(rng: np.random.Generator) -> generator._Canvas:
         canvases.append(make_background(rng))
         return canvases[-1]
 
-    monkeypatch.setattr(generator, "_background", remember)
+    monkeypatch.setattr(generator, "_background", record)
     picture = draw(seed)
     return picture, canvases[0].shapes
 
@@ -91,11 +91,11 @@ def test_another_process_draws_the_same_picture(pictures: list[LabelledPicture])
         "print(hashlib.sha256(p.image.tobytes() + p.boxes_xyxy.tobytes() + p.class_ids.tobytes()).hexdigest())"
     )
     environment = {"PYTHONHASHSEED": "12345"}
-    answer = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
-    assert answer.strip() == digest(pictures[0])
+    output = subprocess.check_output([sys.executable, "-c", program], env=environment, text=True)
+    assert output.strip() == digest(pictures[0])
 
 
-def test_a_picture_does_not_change_from_one_version_to_the_next() -> None:
+def test_pictures_do_not_change_between_versions() -> None:
     assert digest(draw(10_000_000)) == "ce9e583dc50ba6369053c61183d8faeefad2ce428939c597469fcf2b99086ed0"
 
 
@@ -113,7 +113,7 @@ def test_boxes_lie_inside_the_picture_and_have_whole_pixel_edges(pictures: list[
 
 
 @pytest.mark.parametrize("seed", SEEDS[:12])
-def test_boxes_are_tight_around_what_is_visible(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boxes_are_tight_around_the_visible_pixels(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     picture, shapes = drawn_shapes(seed, monkeypatch)
     size_hw = picture.image.shape[:2]
     masks = [coverage(shape, size_hw) * 2 >= FULL_COVERAGE for shape in shapes]
@@ -126,16 +126,16 @@ def test_boxes_are_tight_around_what_is_visible(seed: int, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("class_id", range(len(CLASS_NAMES)), ids=CLASS_NAMES)
-@pytest.mark.parametrize("centre_xy", [(30.0, 25.0), (28.7, 26.4), (8.0, 50.0)], ids=["whole", "subpixel", "cut off"])
+@pytest.mark.parametrize("centre_xy", [(30.0, 25.0), (28.7, 26.4), (8.0, 50.0)], ids=["inside", "subpixel", "cropped"])
 def test_a_shape_covers_the_pixels_inside_its_outline(class_id: int, centre_xy: tuple[float, float]) -> None:
     shape = Shape(class_id, centre_xy, radius=20.3, angle=0.4)
     mask, expected = coverage(shape, (56, 60)) * 2 >= FULL_COVERAGE, covered_pixels_slowly(shape, (56, 60))
-    # They may differ along the edge only, where half of a pixel and its centre are not the same question.
+    # They differ only along the edge: covering half of a pixel is not the same as covering its centre.
     assert np.count_nonzero(mask != expected) <= 0.1 * np.count_nonzero(expected)
     assert np.abs(np.subtract(box_slowly(mask), box_slowly(expected))).max() <= 1
 
 
-def test_a_shape_beyond_the_picture_covers_nothing() -> None:
+def test_a_shape_outside_the_picture_covers_nothing() -> None:
     assert not coverage(Shape(0, (-50.0, 10.0), radius=20.0, angle=0.0), (40, 40)).any()
 
 
@@ -143,7 +143,7 @@ def test_a_shape_beyond_the_picture_covers_nothing() -> None:
     ("class_name", "expected"),
     [("circle", math.pi), ("square", 2.0), ("triangle", 0.75 * math.sqrt(3)), ("cross", 4 * 0.33 * (2 * 0.94 - 0.33))],
 )
-def test_the_area_of_an_outline_is_that_of_geometry(class_name: str, expected: float) -> None:
+def test_the_area_of_an_outline_is_exact(class_name: str, expected: float) -> None:
     shape = Shape(CLASS_NAMES.index(class_name), (5.0, 7.0), radius=10.0, angle=1.0)
     assert area_of(shape) == pytest.approx(100 * expected, rel=0.005)
 
@@ -159,7 +159,7 @@ def test_most_of_every_shape_is_visible(seed: int, monkeypatch: pytest.MonkeyPat
         hidden |= mask
 
 
-def test_boxes_overlap_little_enough_for_suppression_to_keep_them_all(pictures: list[LabelledPicture]) -> None:
+def test_suppression_keeps_all_boxes(pictures: list[LabelledPicture]) -> None:
     for picture in pictures:
         assert all(iou(first, second) < 0.45 for first, second in combinations(picture.boxes_xyxy, 2))
 

@@ -18,7 +18,8 @@ from archiver.build import build_archive
 from archiver.errors import CheckpointError, PackingError
 from archiver.options import ArchiveOptions
 from checkpoint_factory.checkpoints import save_model
-from support import other_checkpoints as foreign
+from support import other_checkpoints
+from support.descriptions import description_with
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "pets.pt"
-    save_model(foreign.tiny_model(["cat", "собака"], width=0.125), path)
+    save_model(other_checkpoints.tiny_model(["cat", "собака"], width=0.125), path)
     return path
 
 
@@ -56,7 +57,7 @@ def options(tmp_path: Path) -> ArchiveOptions:
 def test_archive_holds_handler_programs_and_description(
     programs: list[Path], options: ArchiveOptions, handler: Path
 ) -> None:
-    archive = pack.pack(programs, {"name": "pets", "class_names": ["собака"]}, options, handler)
+    archive = pack.pack(programs, description_with(class_names=("собака",)), options, handler)
     assert archive == options.model_store / "pets-1.2.mar"  # beside pets.mar, which is 1.0
     with zipfile.ZipFile(archive) as opened:
         assert opened.namelist() == [
@@ -79,11 +80,11 @@ def test_archive_holds_handler_programs_and_description(
 
 
 def test_same_content_gives_the_same_bytes(programs: list[Path], options: ArchiveOptions, handler: Path) -> None:
-    first = pack.pack(programs, {"b": 1, "a": 2}, options, handler).read_bytes()
+    first = pack.pack(programs, description_with(), options, handler).read_bytes()
     for path in (*programs, *handler.rglob("*")):
         os.utime(path, (0, 0))
     (handler / "yolov5_handler.py").chmod(0o600)
-    assert pack.pack(programs, {"a": 2, "b": 1}, options, handler).read_bytes() == first
+    assert pack.pack(programs, description_with(), options, handler).read_bytes() == first
 
 
 def full_disk(*_: object) -> None:
@@ -95,32 +96,32 @@ def interrupted(*_: object) -> None:
 
 
 @pytest.mark.parametrize(("failure", "error"), [(full_disk, PackingError), (interrupted, KeyboardInterrupt)])
-@pytest.mark.parametrize("before", [None, b"the archive before"])
-def test_failed_write_leaves_what_was_there(
+@pytest.mark.parametrize("earlier", [None, b"the earlier archive"])
+def test_failed_write_leaves_the_earlier_archive(
     failure: Any,
     error: type[BaseException],
-    before: bytes | None,
+    earlier: bytes | None,
     programs: list[Path],
     options: ArchiveOptions,
     handler: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     options.model_store.mkdir()
-    if before is not None:
-        options.archive_path.write_bytes(before)
+    if earlier is not None:
+        options.archive_path.write_bytes(earlier)
     monkeypatch.setattr(os, "fsync", failure)
     with pytest.raises(error) as raised:
-        pack.pack(programs, {}, options, handler)
+        pack.pack(programs, description_with(), options, handler)
     if error is PackingError:
         assert "pets-1.2.mar: not written: the disk is full" in str(raised.value)
-    left = {path.name: path.read_bytes() for path in options.model_store.iterdir()}
-    assert left == ({} if before is None else {"pets-1.2.mar": before})
+    files = {path.name: path.read_bytes() for path in options.model_store.iterdir()}
+    assert files == ({} if earlier is None else {"pets-1.2.mar": earlier})
 
 
-def test_store_that_is_a_file_is_called_so(programs: list[Path], handler: Path, tmp_path: Path) -> None:
+def test_store_that_is_a_file_is_a_packing_error(programs: list[Path], handler: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(PackingError, match="not written"):
-        pack.pack(programs, {}, ArchiveOptions(name="pets", model_store=tmp_path / "file"), handler)
+        pack.pack(programs, description_with(), ArchiveOptions(name="pets", model_store=tmp_path / "file"), handler)
 
 
 def test_handler_without_its_file_is_a_packing_error(
@@ -128,7 +129,7 @@ def test_handler_without_its_file_is_a_packing_error(
 ) -> None:
     (handler / "yolov5_handler.py").unlink()
     with pytest.raises(PackingError, match="torch-model-archiver failed"):
-        pack.pack(programs, {}, options, handler)
+        pack.pack(programs, description_with(), options, handler)
 
 
 def test_checkpoint_becomes_an_archive_once(
@@ -166,19 +167,40 @@ def test_checkpoint_becomes_an_archive_once(
     assert build_archive(checkpoint, options).stat() == before
 
 
-def test_command_line_builds_and_says_what(
+def test_command_line_builds_and_prints_a_summary(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [str(checkpoint), "--engine", "torch", "--image-size", "320", "--licence", "CC0", "--model-store"]
     assert cli.main([*arguments, str(tmp_path / "store")]) == 0
-    said = capsys.readouterr().out
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
     for fact in (str(tmp_path / "store" / "pets.mar"), " MB ", "custom", "2 classes: cat, собака"):
-        assert fact in said
+        assert fact in printed
     with zipfile.ZipFile(tmp_path / "store" / "pets.mar") as opened:
         assert "model.pt2" in opened.namelist()
         description = json.loads(opened.read("model.json"))
     assert (description["engine"], description["image_size"], description["licence"]) == ("torch", 320, "CC0")
+
+
+def test_command_line_writes_to_the_model_store_of_the_environment(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores: list[Path] = []
+
+    def record(_: Path, options: ArchiveOptions, calibration: Path | None) -> Path:
+        stores.append(options.model_store)
+        return options.archive_path
+
+    monkeypatch.setattr(cli, "build_archive", record)
+    monkeypatch.setattr(cli, "_summary", str)
+    monkeypatch.setenv("MODEL_STORE", str(tmp_path / "store"))
+    assert cli.main([str(checkpoint)]) == 0
+    assert cli.main([str(checkpoint), "--model-store", str(tmp_path / "other")]) == 0
+    monkeypatch.setenv("MODEL_STORE", "")
+    assert cli.main([str(checkpoint)]) == 0
+    monkeypatch.delenv("MODEL_STORE")
+    assert cli.main([str(checkpoint)]) == 0
+    assert stores == [tmp_path / "store", tmp_path / "other", ROOT / "model_store", ROOT / "model_store"]
 
 
 MISTAKES = {
@@ -208,11 +230,11 @@ def test_interrupt_is_no_traceback(
 ) -> None:
     monkeypatch.setattr(cli, "build_archive", interrupted)
     assert cli.main([str(checkpoint), "--model-store", str(tmp_path)]) == 130
-    assert capsys.readouterr().err == "archive: interrupted; nothing was left behind\n"
+    assert capsys.readouterr().err == "archive: interrupted; temporary files were removed\n"
 
 
-def test_foreign_checkpoint_leaves_no_archive(options: ArchiveOptions, tmp_path: Path) -> None:
-    foreign.state_dict(tmp_path / "weights.pt")
+def test_other_checkpoint_leaves_no_archive(options: ArchiveOptions, tmp_path: Path) -> None:
+    other_checkpoints.state_dict(tmp_path / "weights.pt")
     with pytest.raises(CheckpointError, match="plain state dict"):
         build_archive(tmp_path / "weights.pt", options)
     assert not options.model_store.exists()

@@ -20,7 +20,7 @@ RELEASE = Release(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
 
 
 class Mirror(BaseHTTPRequestHandler):
-    """Serves CONTENT in as many ways as the path's first folder names; the file is what was asked for."""
+    """Serves CONTENT. The first folder of the path names the method that answers."""
 
     protocol_version = "HTTP/1.1"
 
@@ -79,7 +79,7 @@ class Mirror(BaseHTTPRequestHandler):
         time.sleep(1.5)
         self.close_connection = True
 
-    def dripping(self) -> None:
+    def slow(self) -> None:
         self._begin(len(CONTENT))
         for start in range(0, len(CONTENT), len(CONTENT) // 8):
             self.wfile.write(CONTENT[start : start + len(CONTENT) // 8])
@@ -96,7 +96,7 @@ class Mirror(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Says nothing when a client gives up, which is what some of these tests want."""
+    """Prints nothing when a client closes the connection, as some of these tests do."""
 
     daemon_threads = True
 
@@ -115,10 +115,10 @@ def mirror() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No folder or proxy of this machine takes part; waits are short."""
+def isolated_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Use no folder or proxy of this machine, and a short timeout."""
     monkeypatch.setattr(weights, "WEIGHTS_FOLDER", tmp_path / "weights")
-    monkeypatch.setattr(weights, "EMBEDDED", tmp_path / "scripts" / "shapes" / "shapes.pt")
+    monkeypatch.setattr(weights, "EMBEDDED", tmp_path / "scripts" / "demo_model" / "shapes.pt")
     monkeypatch.setattr(weights, "READ_SECONDS", 0.5)
     monkeypatch.setenv("NO_PROXY", "*")
     for variable in ("YOLOV5_WEIGHTS_DIR", "YOLOV5_WEIGHTS_URL"):
@@ -131,26 +131,26 @@ def test_checkpoint_in_the_weights_folder_comes_first(tmp_path: Path, monkeypatc
         (tmp_path / folder / "yolov5s.pt").write_text("mine")
     monkeypatch.setenv("YOLOV5_WEIGHTS_DIR", os.pathsep.join([str(tmp_path / "first"), str(tmp_path / "second")]))
     for folder in ("weights", "first", "second"):
-        found = find_weights("yolov5s")
-        assert found == tmp_path / folder / "yolov5s.pt"
-        found.unlink()
+        path = find_weights("yolov5s")
+        assert path == tmp_path / folder / "yolov5s.pt"
+        path.unlink()
 
 
-def test_shapes_come_with_the_project(tmp_path: Path) -> None:
-    bundled = tmp_path / "scripts" / "shapes" / "shapes.pt"
-    bundled.parent.mkdir(parents=True)
-    bundled.touch()
-    assert find_weights("shapes") == bundled
+def test_shapes_is_part_of_the_project(tmp_path: Path) -> None:
+    embedded = tmp_path / "scripts" / "demo_model" / "shapes.pt"
+    embedded.parent.mkdir(parents=True)
+    embedded.touch()
+    assert find_weights("shapes") == embedded
 
 
 @pytest.mark.parametrize("name", ["mine", "yolov5s6", "shapes"])
-def test_name_that_is_nowhere_says_where_it_was_sought(name: str, tmp_path: Path) -> None:
+def test_unknown_name_is_an_error_with_the_searched_paths(name: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsUnavailable, match=f"{name}.*{tmp_path}.*yolov5n.*can be downloaded"):
         find_weights(name)
 
 
 @pytest.mark.parametrize("name", ["", "../secret", "a/b", ".hidden", "a b", "-x"])
-def test_name_that_is_a_path_is_refused(name: str) -> None:
+def test_name_that_is_a_path_is_rejected(name: str) -> None:
     with pytest.raises(WeightsUnavailable, match="the name of a checkpoint was expected"):
         find_weights(name)
 
@@ -169,9 +169,9 @@ def test_official_name_is_downloaded_once(
     assert find_weights("yolov5n") == path
 
 
-@pytest.mark.parametrize("way", ["whole", "without_length", "moved", "dripping"])
-def test_whole_body_is_kept(way: str, mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("YOLOV5_WEIGHTS_URL", f"{mirror}/{way}")
+@pytest.mark.parametrize("method", ["whole", "without_length", "moved", "slow"])
+def test_complete_body_is_kept(method: str, mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("YOLOV5_WEIGHTS_URL", f"{mirror}/{method}")
     assert download("yolov5n", RELEASE, tmp_path).read_bytes() == CONTENT
 
 
@@ -179,41 +179,41 @@ FAILURES = {
     "missing": (WeightsUnavailable, "answered 404"),
     "broken": (WeightsUnavailable, "answered 503"),
     "truncated": (WeightsUnavailable, "closed the connection before the end"),
-    "truncated_without_length": (ChecksumMismatch, "size should be 1048576 bytes, and 524288 came"),
+    "truncated_without_length": (ChecksumMismatch, "size should be 1048576 bytes; 524288 were received"),
     "other": (ChecksumMismatch, "sha256 should be [0-9a-f]{64}, and is [0-9a-f]{64}"),
-    "short": (ChecksumMismatch, "size should be 1048576 bytes, and is announced as 5"),
-    "endless": (ChecksumMismatch, "size should be 1048576 bytes, and more came"),
+    "short": (ChecksumMismatch, "size should be 1048576 bytes; the server announces 5"),
+    "endless": (ChecksumMismatch, "size should be 1048576 bytes; more were received"),
     "stalled": (WeightsUnavailable, "sent nothing for"),
 }
 
 
 @pytest.mark.parametrize(
-    ("way", "error", "message"), [(way, *wanted) for way, wanted in FAILURES.items()], ids=FAILURES
+    ("method", "error", "message"), [(way, *wanted) for way, wanted in FAILURES.items()], ids=FAILURES
 )
 def test_failed_download_leaves_nothing(
-    way: str, error: type[Exception], message: str, mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    method: str, error: type[Exception], message: str, mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("YOLOV5_WEIGHTS_URL", f"{mirror}/{way}")
+    monkeypatch.setenv("YOLOV5_WEIGHTS_URL", f"{mirror}/{method}")
     with pytest.raises(error, match=message):
         download("yolov5n", RELEASE, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_download_has_a_deadline(mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("YOLOV5_WEIGHTS_URL", f"{mirror}/dripping")
-    with pytest.raises(WeightsUnavailable, match="gave up: only"):
+    monkeypatch.setenv("YOLOV5_WEIGHTS_URL", f"{mirror}/slow")
+    with pytest.raises(WeightsUnavailable, match="too slow: only"):
         download("yolov5n", RELEASE, tmp_path, total_seconds=0.2)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://no-such-host.invalid", "nonsense://x", "nonsense"])
-def test_no_network_says_what_to_do(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_network_error_says_what_to_do(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("YOLOV5_WEIGHTS_URL", url)
     with pytest.raises(WeightsUnavailable, match=r"put yolov5n\.pt into"):
         download("yolov5n", RELEASE, tmp_path)
 
 
-def test_full_disk_is_called_so(mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_full_disk_is_named_in_the_error(mirror: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

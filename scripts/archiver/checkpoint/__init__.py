@@ -1,1 +1,1 @@
-"""Reads a checkpoint without running its code, and rebuilds the network in it."""
+"""Reads a checkpoint without running its code, and rebuilds its network."""

@@ -1,4 +1,4 @@
-"""The detection head of a checkpoint: which kind it is, and what its maps mean."""
+"""The detection head of a checkpoint: its kind, its modules, and how to decode its maps."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,8 +6,8 @@ from typing import Literal
 from torch import nn
 
 from ..errors import CheckpointError
-from .inert_objects import Part
-from .network_builder import Builder
+from .inert_objects import InertObject
+from .network_builder import NetworkBuilder
 
 Anchors = tuple[tuple[tuple[float, float], ...], ...]
 MAX_STRIDE = 128
@@ -15,9 +15,10 @@ MAX_STRIDE = 128
 
 @dataclass(frozen=True)
 class Head:
-    """One head module per stride, and what decodes their maps.
+    """One head module per stride, and the values that decode their maps.
 
-    anchors: width and height in pixels, per stride, None without anchors. reg_max: bins of a box side's distribution.
+    anchors: width and height in pixels, per stride; None for an anchor-free head. reg_max: bins of the distribution of
+    a box side; None for a head with anchors. channels: of each map.
     """
 
     kind: Literal["anchor", "anchor_free"]
@@ -27,40 +28,39 @@ class Head:
     anchors: Anchors | None
     reg_max: int | None
     channels: int
-    """Channels of each map."""
 
 
-def read_head(part: Part, builder: Builder) -> Head:
-    """The head that a Detect layer describes, whether with anchors (YOLOv5) or without (YOLOv5u)."""
-    if part.class_name != "Detect":
-        raise CheckpointError(f"its last layer is {part.class_name}, and Detect was expected")
-    strides = _strides(part)
-    class_count = part.integer("nc")
+def read_head(detect: InertObject, builder: NetworkBuilder) -> Head:
+    """The head that a Detect layer describes, with anchors (YOLOv5) or without (YOLOv5u)."""
+    if detect.class_name != "Detect":
+        raise CheckpointError(f"its last layer is {detect.class_name}; Detect was expected")
+    strides = _strides(detect)
+    class_count = detect.integer("nc")
     if class_count < 1:
-        raise CheckpointError(f"its head has {class_count} classes, and at least 1 was expected")
-    if part.attribute("cv2") is None:
-        return _anchor_head(part, builder, strides, class_count)
-    return _anchor_free_head(part, builder, strides, class_count)
+        raise CheckpointError(f"its head has {class_count} classes; at least 1 was expected")
+    if detect.attribute("cv2") is None:
+        return _anchor_head(detect, builder, strides, class_count)
+    return _anchor_free_head(detect, builder, strides, class_count)
 
 
-def _anchor_head(part: Part, builder: Builder, strides: tuple[int, ...], class_count: int) -> Head:
-    grid = part.tensor("anchors")
+def _anchor_head(detect: InertObject, builder: NetworkBuilder, strides: tuple[int, ...], class_count: int) -> Head:
+    grid = detect.tensor("anchors")
     if grid.dim() != 3 or grid.shape[0] != len(strides) or grid.shape[2] != 2:
         shape = tuple(grid.shape)
         raise CheckpointError(f"its anchors should have the shape ({len(strides)}, any, 2), and have {shape}")
-    # The checkpoint holds anchors in cells of their grid.
+    # A checkpoint stores anchors in units of grid cells.
     anchors = tuple(
-        tuple((float(width) * stride, float(height) * stride) for width, height in level)
-        for level, stride in zip(grid.tolist(), strides, strict=True)
+        tuple((float(width) * stride, float(height) * stride) for width, height in stride_anchors)
+        for stride_anchors, stride in zip(grid.tolist(), strides, strict=True)
     )
-    modules = tuple(builder.build(child) for child in part.child("m").children())
+    modules = tuple(builder.build(child) for child in detect.child("m").children())
     return _checked(Head("anchor", modules, strides, class_count, anchors, None, grid.shape[1] * (5 + class_count)))
 
 
-def _anchor_free_head(part: Part, builder: Builder, strides: tuple[int, ...], class_count: int) -> Head:
-    reg_max = part.integer("reg_max")
-    pairs = zip(part.child("cv2").children(), part.child("cv3").children(), strict=True)
-    modules = tuple(builder.split_head(box, class_score) for box, class_score in pairs)
+def _anchor_free_head(detect: InertObject, builder: NetworkBuilder, strides: tuple[int, ...], class_count: int) -> Head:
+    reg_max = detect.integer("reg_max")
+    pairs = zip(detect.child("cv2").children(), detect.child("cv3").children(), strict=True)
+    modules = tuple(builder.branched_head(box, class_score) for box, class_score in pairs)
     return _checked(Head("anchor_free", modules, strides, class_count, None, reg_max, 4 * reg_max + class_count))
 
 
@@ -70,8 +70,8 @@ def _checked(head: Head) -> Head:
     return head
 
 
-def _strides(part: Part) -> tuple[int, ...]:
-    values = part.tensor("stride").flatten().tolist()
+def _strides(detect: InertObject) -> tuple[int, ...]:
+    values = detect.tensor("stride").flatten().tolist()
     powers = {float(2**exponent) for exponent in range(1, MAX_STRIDE.bit_length())}
     if not 1 <= len(values) <= 8 or not set(values) <= powers:
         raise CheckpointError(f"its strides should be powers of two up to {MAX_STRIDE}, and are {values[:8]}")

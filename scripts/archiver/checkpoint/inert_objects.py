@@ -1,7 +1,7 @@
-"""Inert stand-ins for the objects in a checkpoint's pickle.
+"""Inert replacements for the objects in a checkpoint's pickle.
 
-Every class that a checkpoint names, torch.nn's layers included, is read as a `Part`: a record of attributes with no
-behaviour. Nothing from the file is ever called; the network is built afresh from what the parts say.
+Every class that a checkpoint names, torch.nn's layers included, is read as an `InertObject`: a record of attributes
+without behaviour. No code of the file is run; the network is rebuilt from the records.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ import torch
 
 from ..errors import CheckpointError, UnsafeCheckpoint
 
-# What torch's own safe unpickler makes live objects of: tensors, their storages and plain mappings.
+# Globals that torch's safe unpickler turns into live objects: tensors, their storages and plain mappings.
 LIVE_GLOBALS = frozenset(
     {"collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter", "torch.Size"}
     | {f"torch.{kind}Storage" for kind in ("Float", "Half", "BFloat16", "Double", "Long", "Int", "Short", "Char")}
@@ -35,18 +35,18 @@ INERT_GLOBALS = frozenset(
 )
 
 
-class Part:
-    """One object of a checkpoint: its class by name, its attributes as they were pickled."""
+class InertObject:
+    """One object of a checkpoint: the full name of its class, and its attributes as they were pickled."""
 
-    kind: ClassVar[str] = ""
+    full_name: ClassVar[str] = ""
     attributes: Mapping[str, Any] = MappingProxyType({})
 
-    def __new__(cls, *_: object) -> "Part":
-        """Take a constructor's arguments and keep none of them."""
+    def __new__(cls, *_: object) -> "InertObject":
+        """Accept a constructor's arguments and ignore them."""
         return object.__new__(cls)
 
     def __init__(self, *_: object) -> None:
-        """Take a constructor's arguments and keep none of them."""
+        """Accept a constructor's arguments and ignore them."""
 
     def __setstate__(self, state: object) -> None:
         if isinstance(state, dict):
@@ -54,65 +54,68 @@ class Part:
 
     @property
     def class_name(self) -> str:
-        """The last word of the class's full name: "Conv" of "models.common.Conv"."""
-        return self.kind.rpartition(".")[2]
+        """The class's name without its module: "Conv" for "models.common.Conv"."""
+        return self.full_name.rpartition(".")[2]
 
     def attribute(self, name: str, default: Any = None) -> Any:
-        """A plain attribute, a parameter, a buffer or a child module, as torch.nn.Module would look it up."""
-        for place in (self.attributes, *(self.attributes.get(key) for key in ("_parameters", "_buffers", "_modules"))):
-            if isinstance(place, Mapping) and name in place:
-                return place[name]
+        """A plain attribute, a parameter, a buffer or a child module, found as torch.nn.Module finds it."""
+        for mapping in (
+            self.attributes,
+            *(self.attributes.get(key) for key in ("_parameters", "_buffers", "_modules")),
+        ):
+            if isinstance(mapping, Mapping) and name in mapping:
+                return mapping[name]
         return default
 
-    def child(self, name: str) -> "Part":
+    def child(self, name: str) -> "InertObject":
         """The child module of that name."""
-        found = self.attribute(name)
-        if not isinstance(found, Part):
-            raise self._misfit("a module", name, type(found).__name__)
-        return found
+        module = self.attribute(name)
+        if not isinstance(module, InertObject):
+            raise self._unexpected("a module", name, type(module).__name__)
+        return module
 
-    def children(self) -> Iterator["Part"]:
+    def children(self) -> Iterator["InertObject"]:
         """The child modules in order."""
         modules = self.attributes.get("_modules")
         for name in modules if isinstance(modules, Mapping) else ():
             yield self.child(name)
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """A whole number among the attributes."""
+        """An attribute that is a whole number."""
         value = self.attribute(name, default)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise self._misfit("a whole number", name, f"{value!r:.60}")
+            raise self._unexpected("a whole number", name, f"{value!r:.60}")
         return value
 
     def pair(self, name: str) -> tuple[int, int]:
-        """A whole number for each of height and width, given as a pair or as one number for both."""
+        """An attribute that holds whole numbers for height and width: a pair, or one number for both."""
         value = self.attribute(name)
         both = (value, value) if isinstance(value, int) else value
-        if isinstance(both, tuple | list) and len(both) == 2 and all(isinstance(one, int) for one in both):
+        if isinstance(both, tuple | list) and len(both) == 2 and all(isinstance(number, int) for number in both):
             return both[0], both[1]
-        raise self._misfit("two whole numbers", name, f"{value!r:.60}")
+        raise self._unexpected("two whole numbers", name, f"{value!r:.60}")
 
     def tensor(self, name: str) -> torch.Tensor:
-        """A tensor among the attributes, in float64; its values must all stand in the file."""
+        """An attribute that is a tensor, as float64. The file must hold all of its values."""
         value = self.attribute(name)
         if not isinstance(value, torch.Tensor):
-            raise self._misfit("a tensor", name, type(value).__name__)
+            raise self._unexpected("a tensor", name, type(value).__name__)
         if value.numel() * value.element_size() > value.untyped_storage().nbytes():
             raise UnsafeCheckpoint(
-                f"its tensor {name!r} claims {value.numel()} values, more than the {value.untyped_storage().nbytes()} "
-                "bytes stored for it"
+                f"its tensor {name!r} claims {value.numel()} values, and only {value.untyped_storage().nbytes()} bytes "
+                "are stored for it"
             )
         return value.detach().double()
 
-    def _misfit(self, expected: str, name: str, found: str) -> CheckpointError:
-        return CheckpointError(f"its {self.class_name} object should hold {expected} as {name!r}, and holds {found}")
+    def _unexpected(self, expected: str, name: str, actual: str) -> CheckpointError:
+        return CheckpointError(f"its {self.class_name} object should hold {expected} as {name!r}, and holds {actual}")
 
 
-def is_known(name: str) -> bool:
-    """Whether a checkpoint of a detection model may name this global."""
+def is_allowed(name: str) -> bool:
+    """Whether the checkpoint of a detection model may name this global."""
     return name in LIVE_GLOBALS or name in INERT_GLOBALS or name.startswith(INERT_PREFIXES)
 
 
-def inert_class(name: str) -> type[Part]:
-    """A class of parts that stands for the global of that full name."""
-    return type(name.rpartition(".")[2], (Part,), {"kind": name})
+def inert_class(full_name: str) -> type[InertObject]:
+    """A class of inert objects that replaces the global of that full name."""
+    return type(full_name.rpartition(".")[2], (InertObject,), {"full_name": full_name})

@@ -1,4 +1,4 @@
-"""The few modules that a YOLOv5 network is built of, in their inference form: no BatchNorm, no training switches."""
+"""The modules of a YOLOv5 network in their inference form: without BatchNorm and training switches."""
 
 import torch
 from torch import nn
@@ -17,7 +17,7 @@ class Residual(nn.Module):
 
 
 class CrossStage(nn.Module):
-    """Two branches side by side, then one module over both: C3 and BottleneckCSP."""
+    """Two parallel branches, then one module over both: C3 and BottleneckCSP."""
 
     def __init__(self, main: nn.Module, side: nn.Module, merge: nn.Module) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class CrossStage(nn.Module):
 
 
 class PoolingPyramid(nn.Module):
-    """A map and poolings of it side by side: SPP pools the map each time, SPPF pools the last pooling again."""
+    """A map and its poolings, joined along the channels: SPP pools the map each time, SPPF the last pooling."""
 
     def __init__(self, first: nn.Module, pools: list[nn.Module], last: nn.Module, *, chained: bool) -> None:
         super().__init__()
@@ -45,15 +45,15 @@ class PoolingPyramid(nn.Module):
 
 
 class Concat(nn.Module):
-    """Maps of one size, joined along the channels."""
+    """Joins maps of equal size along the channels."""
 
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
         """K maps (N, C, H, W) -> (N, K * C, H, W)."""
         return torch.cat(maps, 1)
 
 
-class SplitHead(nn.Module):
-    """The anchor-free head of one stride: box distribution and class logits, by two branches."""
+class BranchedHead(nn.Module):
+    """The anchor-free head of one stride: a branch for the box distribution and one for the class logits."""
 
     def __init__(self, box: nn.Module, class_score: nn.Module) -> None:
         super().__init__()
@@ -65,20 +65,24 @@ class SplitHead(nn.Module):
 
 
 class Network(nn.Module):
-    """Layers, each fed by earlier ones, and one head per stride."""
+    """Layers that read earlier layers, and one head per stride."""
 
     def __init__(
-        self, layers: list[nn.Module], sources: list[tuple[int, ...]], heads: list[nn.Module], taps: tuple[int, ...]
+        self,
+        layers: list[nn.Module],
+        layer_sources: list[tuple[int, ...]],
+        heads: list[nn.Module],
+        head_sources: tuple[int, ...],
     ) -> None:
-        """sources: for each layer the layers it reads, -1 for the image. taps: for each head the layer it reads."""
+        """layer_sources: the layers that each layer reads, -1 for the image. head_sources: the layer of each head."""
         super().__init__()
         self.layers, self.heads = nn.ModuleList(layers), nn.ModuleList(heads)
-        self.sources, self.taps = sources, taps
+        self.layer_sources, self.head_sources = layer_sources, head_sources
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """image (N, 3, H, W), RGB, 0..1 -> for each stride its raw map (N, channels, H / stride, W / stride)."""
         maps: list[torch.Tensor] = []
-        for layer, sources in zip(self.layers, self.sources, strict=True):
+        for layer, sources in zip(self.layers, self.layer_sources, strict=True):
             inputs = [image if source < 0 else maps[source] for source in sources]
             maps.append(layer(inputs if isinstance(layer, Concat) else inputs[0]))
-        return tuple(head(maps[tap]) for head, tap in zip(self.heads, self.taps, strict=True))
+        return tuple(head(maps[source]) for head, source in zip(self.heads, self.head_sources, strict=True))

@@ -1,4 +1,4 @@
-"""A YOLOv5 checkpoint, read without YOLOv5 and without trusting it."""
+"""Reads a YOLOv5 checkpoint, without YOLOv5's code and without running code of the file."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -9,26 +9,25 @@ from typing import Literal
 import torch
 
 from ..errors import CheckpointError, UnsafeCheckpoint
-from ..storage import reading
+from ..storage import read_errors
 from .class_names import read_class_names
 from .diagnose import describe_model, describe_root
 from .heads import Anchors, Head, read_head
-from .inert_objects import Part
+from .inert_objects import InertObject
 from .modules import Network
-from .network_builder import Builder
+from .network_builder import NetworkBuilder
 from .pickles import open_pickle
 from .variant import variant_of
 
-BYTES_PER_WEIGHT = 2
-"""Checkpoints store float16 at the least; so a file can't hold more weights than half its bytes."""
+MIN_BYTES_PER_WEIGHT = 2  # float16: a file cannot hold more weights than half its bytes
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network that is ready to export, and what its maps mean.
+    """A network that is ready to export, and the values that decode its maps.
 
     network: float32, BatchNorm folded; (N, 3, H, W) RGB in 0..1 -> a raw map per stride, (N, channels, H / s, W / s).
-    anchors: (width, height) in pixels, per stride; None for an anchor-free head. reg_max: None with anchors.
+    anchors, reg_max: see Head.
     """
 
     network: torch.nn.Module
@@ -42,15 +41,15 @@ class Checkpoint:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint of YOLOv5 5.0 to 7.0, or of an anchor-free YOLOv5u; CheckpointError says what else it is."""
-    with reading(path):
+    """Read a checkpoint of YOLOv5 5.0 to 7.0 or of the anchor-free YOLOv5u. Raises CheckpointError for other files."""
+    with read_errors(path):
         content = path.read_bytes()
     try:
         return _load(content)
     except CheckpointError as error:
         raise type(error)(f"{path}: {error}") from error
     except RecursionError as error:
-        raise UnsafeCheckpoint(f"{path}: its layers are nested too deeply for any network") from error
+        raise UnsafeCheckpoint(f"{path}: its layers are nested too deeply") from error
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise CheckpointError(f"{path}: its network is damaged: {type(error).__name__}: {reason}") from error
@@ -59,13 +58,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def _load(content: bytes) -> Checkpoint:
     opened = open_pickle(content)
     model = _model(opened.root)
-    foreign = describe_model(model.kind, {name.rpartition(".")[2] for name in opened.global_names})
-    if foreign:
-        raise CheckpointError(foreign)
+    diagnosis = describe_model(model.full_name, {name.rpartition(".")[2] for name in opened.global_names})
+    if diagnosis:
+        raise CheckpointError(diagnosis)
     layers = list(model.child("model").children())
     if len(layers) < 2:
-        raise CheckpointError(f"its network has {len(layers)} layers, and at least 2 were expected")
-    builder = Builder(max_weights=len(content) // BYTES_PER_WEIGHT)
+        raise CheckpointError(f"its network has {len(layers)} layers; at least 2 were expected")
+    builder = NetworkBuilder(max_weights=len(content) // MIN_BYTES_PER_WEIGHT)
     modules = [builder.build(layer) for layer in layers[:-1]]
     head = read_head(layers[-1], builder)
     sources = [tuple(_sources(layer, index)) for index, layer in enumerate(layers)]
@@ -83,33 +82,33 @@ def _load(content: bytes) -> Checkpoint:
     )
 
 
-def _model(root: object) -> Part:
-    """The model in a checkpoint's dict: the moving average of the weights where there is one."""
-    found = (root.get("ema") or root.get("model")) if isinstance(root, Mapping) else None
-    if not isinstance(found, Part):
+def _model(root: object) -> InertObject:
+    """The model in a checkpoint's dict: the moving average of the weights if it exists."""
+    model = (root.get("ema") or root.get("model")) if isinstance(root, Mapping) else None
+    if not isinstance(model, InertObject):
         raise CheckpointError(describe_root(root))
-    return found
+    return model
 
 
-def _sources(layer: Part, index: int) -> Iterator[int]:
-    """The layers that layer `index` reads; -1 is the image."""
-    given = layer.attribute("f")
-    sources = given if isinstance(given, list | tuple) else [given]
+def _sources(layer: InertObject, index: int) -> Iterator[int]:
+    """Indices of the layers that layer `index` reads; -1 is the image."""
+    value = layer.attribute("f")
+    sources = value if isinstance(value, list | tuple) else [value]
     if len(sources) != 1 and layer.class_name not in ("Concat", "Detect"):
         raise CheckpointError(f"its layer {index}, {layer.class_name}, should read one layer, and reads {len(sources)}")
     for source in sources:
-        found = index + source if isinstance(source, int) and source < 0 else source
-        if not isinstance(found, int) or not (0 <= found < index or found == index - 1):
+        absolute = index + source if isinstance(source, int) and source < 0 else source
+        if not isinstance(absolute, int) or not (0 <= absolute < index or absolute == index - 1):
             raise CheckpointError(f"its layer {index} should read earlier layers, and reads {source!r:.30}")
-        yield found
+        yield absolute
 
 
 def _check_maps(network: Network, head: Head) -> None:
-    """Run the network once on a small black image, and compare its maps' shapes with what the head says."""
+    """Run the network once on a small black image, and compare the shapes of its maps with those of the head."""
     side = 2 * max(head.strides)
     with torch.inference_mode():
         maps = network(torch.zeros(1, 3, side, side))
     expected = [(1, head.channels, side // stride, side // stride) for stride in head.strides]
-    found = [tuple(one.shape) for one in maps]
-    if found != expected:
-        raise CheckpointError(f"its maps should have the shapes {expected}, and have {found}")
+    actual = [tuple(raw.shape) for raw in maps]
+    if actual != expected:
+        raise CheckpointError(f"its maps should have the shapes {expected}, and have {actual}")

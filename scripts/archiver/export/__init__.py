@@ -1,1 +1,1 @@
-"""Writes a network as the program of an engine."""
+"""Exports a network as a program of an engine."""

@@ -1,4 +1,4 @@
-"""The pictures that a network's activations are measured with before it is quantised."""
+"""The pictures that int8 quantisation is calibrated with."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from pathlib import Path
 
 from ..errors import CalibrationError
 
-MOST = 128  # more did not make int8 more accurate, and each takes time
-LEAST = 8
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+MAX_PICTURES = 128  # more pictures did not make int8 more accurate, and each takes time
+MIN_PICTURES = 8
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Encoded pictures, and for each its label file, which need not exist."""
+    """Encoded pictures, and the path of a label file for each; the label files may be missing."""
 
     pictures: tuple[bytes, ...]
     labels: tuple[Path | None, ...]
 
     @classmethod
     def from_folder(cls, folder: Path) -> Calibration:
-        """The pictures in `folder`, or in its images/ with labels/ beside, as YOLO data sets have them.
+        """The pictures in `folder`, or those in its images/ with labels/ beside it, the layout of YOLO data sets.
 
-        Of more than MOST pictures every n-th is taken, by name, so that the choice is the same each time.
+        Of more than MAX_PICTURES pictures every n-th in order of name is taken, so the choice is always the same.
         """
         images = folder / "images" if (folder / "images").is_dir() else folder
         if not images.is_dir():
-            raise CalibrationError(f"{folder}: a folder with pictures to calibrate with was expected")
-        paths = sorted(path for path in images.iterdir() if path.suffix.lower() in ENDINGS)
-        if len(paths) < LEAST:
+            raise CalibrationError(f"{folder}: a folder with calibration pictures was expected")
+        paths = sorted(path for path in images.iterdir() if path.suffix.lower() in SUFFIXES)
+        if len(paths) < MIN_PICTURES:
             raise CalibrationError(
-                f"{images}: {len(paths)} pictures; at least {LEAST} were expected, best {MOST} or more"
+                f"{images}: {len(paths)} pictures; at least {MIN_PICTURES} were expected, "
+                f"and {MAX_PICTURES} or more are best"
             )
-        step = max(1, len(paths) / MOST)
-        chosen = [paths[int(index * step)] for index in range(min(MOST, len(paths)))]
+        step = max(1, len(paths) / MAX_PICTURES)
+        chosen = [paths[int(index * step)] for index in range(min(MAX_PICTURES, len(paths)))]
         labels = folder / "labels"
         return cls(
             tuple(path.read_bytes() for path in chosen),
@@ -44,22 +45,22 @@ class Calibration:
         )
 
     @classmethod
-    def of_shapes(cls) -> Calibration:
-        """Pictures of the generator that the embedded model was trained on."""
+    def of_demo_model(cls) -> Calibration:
+        """Pictures of the generator that the embedded model was trained with."""
         from PIL import Image
 
         from demo_model.generator import draw
 
         pictures = []
-        for seed in range(MOST):
+        for seed in range(MAX_PICTURES):
             buffer = io.BytesIO()
             Image.fromarray(draw(seed).image).save(buffer, "PNG")
             pictures.append(buffer.getvalue())
-        return cls(tuple(pictures), (None,) * MOST)
+        return cls(tuple(pictures), (None,) * MAX_PICTURES)
 
     @property
     def sha256(self) -> str:
-        """Of all pictures in order."""
+        """Hex sha256 over all pictures in order."""
         digest = hashlib.sha256()
         for picture in self.pictures:
             digest.update(hashlib.sha256(picture).digest())

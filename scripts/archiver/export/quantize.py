@@ -1,33 +1,33 @@
-"""An fp32 program to int8, by nncf's post-training quantisation, and what that costs in accuracy."""
+"""Quantises an fp32 program to int8 with nncf, and measures the accuracy of a program."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from detection.cores import available_cores
-from detection.detector import Detections, Detector, Task
+from detection.detector import Detector
 from detection.engine import OpenVINOEngine
+from detection.head import AnchorFreeHead, AnchorHead
 from detection.image import MAX_PIXELS, decode_image
 from detection.letterbox import Letterbox
-from detection.model_description import Description
 from detection.options import Options
+from detection.records import Detections, Task
 
-from ..accuracy import Boxes, Precision, mean_average_precision, read_labels
+from ..accuracy import AveragePrecision, Boxes, mean_average_precision, read_labels
 from ..errors import CalibrationError, ExportError
 from .calibration import Calibration
 from .graph import save_program
 
-PRESET = "mixed"  # weights symmetric, activations not: SiLU's are all above -0.28
+PRESET = "mixed"  # weights symmetric, activations asymmetric: those of SiLU are all above -0.28
 
 
 def quantize(program: Path, calibration: Calibration, image_size: int, stride: int, folder: Path) -> tuple[Path, Path]:
-    """The int8 form of the OpenVINO program, into `folder`; the same bytes for the same pictures.
+    """Write the int8 form of the OpenVINO program into `folder`; equal pictures give equal bytes.
 
-    The pictures are decoded and letterboxed by the code that serves, so the network sees here what it will see there.
-    What tells where an object is stays in fp32: it costs next to nothing, and the handler compares it.
+    The handler's own code decodes and letterboxes the pictures. The layers of the objectness stay in fp32: they take
+    little time, and the handler compares their output with the threshold.
     """
     import nncf
     import openvino
@@ -41,7 +41,7 @@ def quantize(program: Path, calibration: Calibration, image_size: int, stride: i
             raise CalibrationError(f"calibration picture {index + 1}: {error}") from error
         inputs.append(Letterbox.fit(image.shape[:2], image_size, stride).apply(image)[None])
     model = openvino.Core().read_model(program)
-    outputs = [output.get_any_name() for output in model.outputs]
+    output_names = [output.get_any_name() for output in model.outputs]
     try:
         quantized = nncf.quantize(
             model,
@@ -52,7 +52,7 @@ def quantize(program: Path, calibration: Calibration, image_size: int, stride: i
         )
     except (RuntimeError, nncf.ValidationError) as error:
         raise ExportError(f"nncf could not quantise the network: {str(error).splitlines()[0]}") from error
-    return save_program(quantized, outputs, folder)
+    return save_program(quantized, output_names, folder)
 
 
 def _objectness_layers(model: Any) -> list[str]:
@@ -68,26 +68,24 @@ def _objectness_layers(model: Any) -> list[str]:
     ]
 
 
-def measure(program: Path, description: Description, calibration: Calibration) -> Precision | None:
-    """The program's precision on the calibration's labelled pictures; None without labels."""
+def measure_precision(
+    program: Path, head: AnchorHead | AnchorFreeHead, image_size: int, calibration: Calibration
+) -> AveragePrecision | None:
+    """The program's average precision on the labelled calibration pictures; None if there are no labels."""
     labelled = [(data, path) for data, path in zip(calibration.pictures, calibration.labels, strict=True) if path]
     if not labelled:
         return None
-    detector = Detector(
-        OpenVINOEngine(program, available_cores(), lanes=1), description.head(program.parent), MAX_PIXELS
-    )
-    options = replace(
-        Options(), confidence=0.001, iou=0.6, max_detections=300, multi_label=True, image_size=description.image_size
-    )
-    found, truth = [], []
+    detector = Detector(OpenVINOEngine(program, available_cores(), lanes=1), head, MAX_PIXELS)
+    options = Options(confidence=0.001, iou=0.6, max_detections=300, multi_label=True, image_size=image_size)
+    detections, labels = [], []
     for data, path in labelled:
         [result] = detector.detect([Task(data, options)])
         if not isinstance(result, Detections):
             raise CalibrationError(f"the picture of {path.name}: {result}")
         height, width = result.image_hw
-        found.append(Boxes(result.boxes, result.class_ids, result.confidences))
+        detections.append(Boxes(result.boxes, result.class_ids, result.confidences))
         try:
-            truth.append(read_labels(path, (width, height)))
+            labels.append(read_labels(path, (width, height)))
         except ValueError as error:
             raise CalibrationError(str(error)) from error
-    return mean_average_precision(found, truth) if any(len(one.boxes) for one in truth) else None
+    return mean_average_precision(detections, labels) if any(len(label.boxes) for label in labels) else None

@@ -1,7 +1,7 @@
-"""A module called torchvision with the one function that ultralytics' trainer takes from it.
+"""A stub of torchvision with `nms`, the only function that ultralytics uses.
 
-The trainer imports torchvision to validate; the wheel that pip picks does not load beside a CPU build of torch of
-another index. Nothing but the training script uses this.
+ultralytics imports torchvision; the wheel that pip chooses does not load beside a CPU build of torch from another
+index. Only the training script and the benchmark use this stub.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import torch
 
 
 @contextmanager
-def torchvision_stood_in() -> Iterator[None]:
-    """Let `import torchvision` find the stand-in inside the block, and what it found before after it."""
+def stubbed_torchvision() -> Iterator[None]:
+    """Make `import torchvision` return the stub inside the block, and restore the earlier modules after it."""
     names = ("torchvision", "torchvision.ops")
-    before = {name: sys.modules.get(name) for name in names}
+    previous_modules = {name: sys.modules.get(name) for name in names}
     package, operations = (_empty_module(name) for name in names)
     vars(operations)["nms"] = nms
     vars(package)["ops"] = operations
@@ -27,16 +27,16 @@ def torchvision_stood_in() -> Iterator[None]:
     try:
         yield
     finally:
-        for name, module in before.items():
+        for name, previous in previous_modules.items():
             sys.modules.pop(name)
-            if module is not None:
-                sys.modules[name] = module
+            if previous is not None:
+                sys.modules[name] = previous
 
 
 def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
-    """Indices of the boxes kept, highest score first: a box goes if its IoU with a kept one is > iou_threshold.
+    """Indices of the kept boxes, highest score first: a box is removed if its IoU with a kept one is > iou_threshold.
 
-    boxes (N, 4), xyxy. scores (N,).
+    boxes (N, 4) xyxy, scores (N,) in 0..1.
     """
     order = scores.argsort(descending=True, stable=True)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1)
