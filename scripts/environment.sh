@@ -1,22 +1,22 @@
-# Sourced by the commands beside it: the virtual environment they run in, made and filled where needed.
+# Sourced by the commands in this folder: creates their virtual environment and installs what they need.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=${VENV:-$root/.venv}
 
-# Install what the given requirement sets name (serve first; archive int8 ui test), those that are not there yet.
+# Install the given requirement sets (serve first; archive int8 ui test) that are not installed yet.
 need() {
   local set
   [[ -x $venv/bin/python ]] || make_venv
   for set in "$@"; do
     need_set "$set" --no-deps
-    # torch comes second: what pip says then about packages that lack something would be about archive.txt.
+    # torch is installed second, before archive.txt: pip would otherwise warn about missing dependencies.
     [[ $set != serve ]] || need_set torch
   done
   need_project
 }
 
-# The project itself, as an editable install: its modules are found without PYTHONPATH.
+# Install the project itself, editable, so that its modules are found without PYTHONPATH.
 need_project() {
   local stamp
   stamp=$venv/installed/project-$(cat "$root/pyproject.toml" <(echo "$root") | sha256sum | cut -d' ' -f1)
@@ -26,7 +26,7 @@ need_project() {
   mkdir -p "$venv/installed" && touch "$stamp"
 }
 
-# A set is there if its file has not changed since it was installed.
+# A set is installed if its file has not changed since.
 need_set() {
   local set=$1 file=$root/requirements/$1.txt stamp
   stamp=$venv/installed/$set-$(sha256sum <"$file" | cut -d' ' -f1)
@@ -41,33 +41,38 @@ make_venv() {
   for python in "${PYTHON:-python3.11}" python3 python; do
     if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       "$python" -m venv "$venv" && return
-      echo "$python could not make a virtual environment in $venv; on Debian: apt install python3-venv" >&2
+      echo "$python could not create a virtual environment in $venv; on Debian: apt install python3-venv" >&2
       exit 1
     fi
   done
-  echo "Python 3.11 or newer is needed and was not found; set PYTHON to its path." >&2
+  echo "Python 3.11 or newer was not found; set PYTHON to its path." >&2
   exit 1
 }
 
 install() {
   "$venv/bin/python" -m pip install --disable-pip-version-check "$@" >&2 && return
-  echo "pip could not install what is needed (above); is the package index reachable, and is the disk full?" >&2
+  echo "pip failed (see above); is the package index reachable, and does the disk have free space?" >&2
   exit 1
 }
 
-# The CPU build comes from PyTorch's own index; set TORCH_INDEX_URL to another (a CUDA build, a mirror), or to
-# nothing for the configured index alone.
+# The CPU build comes from PyTorch's own index. Set TORCH_INDEX_URL to another index (a CUDA build, a mirror), or to an
+# empty value for the configured index only.
 install_torch() {
   local index=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}
-  # Where that index cannot be reached pip goes on with the configured one, after a warning.
+  # If that index cannot be reached, pip continues with the configured one, after a warning.
   install --retries 1 ${index:+--extra-index-url "$index"} -r "$root/requirements/torch.txt"
 }
 
-# Run a module of scripts/ in the environment.
+# Run a module of the project in the environment.
 run() {
   PYTHONDONTWRITEBYTECODE=1 exec "$venv/bin/python" -m "$@"
 }
 
+# For commands that use a running service: it was installed by scripts/up.
 need_service() {
-  [[ -x $venv/bin/python && -d $venv/installed ]] || { echo "Nothing is installed yet: run scripts/up first." >&2; exit 1; }
+  if [[ ! -x $venv/bin/python || ! -d $venv/installed ]]; then
+    echo "Nothing is installed yet: run scripts/up first." >&2
+    exit 1
+  fi
+  need_project
 }

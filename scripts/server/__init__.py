@@ -1,1 +1,1 @@
-"""Starting, watching and stopping the service."""
+"""Starts, watches and stops the service."""

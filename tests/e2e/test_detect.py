@@ -1,4 +1,4 @@
-"""scripts/detect, a client on the command line."""
+"""The command scripts/detect."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def test_prints_a_table(service: Service, photo: Path) -> None:
     first = answer.detections[0]
     line = done.stdout.splitlines()[2].split()
     assert line[0] == first.class_name
-    assert [float(word) for word in line[1:]] == pytest.approx([first.confidence, *first.xyxy], abs=0.051)
+    assert [float(number) for number in line[1:]] == pytest.approx([first.confidence, *first.xyxy], abs=0.051)
     assert len(done.stdout.splitlines()) == 2 + len(answer.detections)
 
 
 def test_prints_json_with_the_options_asked_for(service: Service, photo: Path) -> None:
-    words = ("detect", str(photo), "--model", "shapes", "--json", "--max-detections", "1", "--agnostic")
-    done = command(*words, environment=service.environment)
+    arguments = (str(photo), "--model", "shapes", "--json", "--max-detections", "1", "--agnostic")
+    done = command("detect", *arguments, environment=service.environment)
     answer = json.loads(done.stdout)
     assert (answer["model"], answer["file"], len(answer["detections"])) == ("shapes", str(photo), 1)
 
@@ -47,11 +47,11 @@ def test_saves_the_picture_with_its_boxes(service: Service, photo: Path, tmp_pat
         assert drawn.tobytes() != original.convert("RGB").resize(drawn.size).tobytes()
 
 
-def test_one_bad_picture_does_not_hinder_the_others(service: Service, photo: Path, tmp_path: Path) -> None:
+def test_an_invalid_picture_does_not_stop_the_others(service: Service, photo: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"no picture")
-    words = ("detect", str(tmp_path / "none.jpg"), str(bad), str(photo), "--json")
-    done = command(*words, environment=service.environment)
+    arguments = (str(tmp_path / "none.jpg"), str(bad), str(photo), "--json")
+    done = command("detect", *arguments, environment=service.environment)
     assert done.returncode == 1
     assert "none.jpg: " in done.stderr
     assert "bad.jpg: not a picture of a known format" in done.stderr
@@ -59,7 +59,7 @@ def test_one_bad_picture_does_not_hinder_the_others(service: Service, photo: Pat
     assert [answer["file"] for answer in json.loads(done.stdout)] == [str(photo)]
 
 
-def test_says_when_nothing_runs(service: Service, photo: Path, tmp_path: Path) -> None:
+def test_reports_that_nothing_runs(service: Service, photo: Path, tmp_path: Path) -> None:
     done = command("detect", str(photo), environment={**service.environment, "RUN_DIR": str(tmp_path)})
     assert (done.returncode, done.stdout) == (1, "")
     assert "start one with scripts/up" in done.stderr

@@ -1,16 +1,14 @@
-"""The commands that start and stop the service, as a user meets them."""
+"""The commands that start and stop the service, as a user runs them."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -18,57 +16,47 @@ import psutil
 import pytest
 
 from support.http_server import answering
-from support.processes import none_left, processes_of
+from support.processes import all_ended, processes_of
 from support.running_service import ROOT, Service, command, environment_for, running
 
-NOWHERE = "http://127.0.0.1:9"  # discard: nothing listens there
+UNREACHABLE = "http://127.0.0.1:9"  # the discard port: nothing listens there
 
 
-def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """One clear line, a failure, no traceback."""
+def assert_refused(done: subprocess.CompletedProcess[str], *fragments: str) -> None:
+    """A failure with one clear line and no traceback."""
     text = done.stdout + done.stderr
     assert done.returncode == 1, text
     assert "Traceback" not in text
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("up: ")
-    assert all(word in last for word in words), last
-
-
-@pytest.fixture(scope="module")
-def shapes_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive of the embedded model, built as `up` builds it."""
-    environment = environment_for(tmp_path_factory.mktemp("shapes"))
-    store = environment["MODEL_STORE"]
-    done = command("archive", "shapes", "--model-store", store, environment=environment)
-    assert done.returncode == 0, done.stderr
-    return Path(store) / "shapes.mar"
+    assert all(fragment in last for fragment in fragments), last
 
 
 @pytest.fixture
-def environment(tmp_path: Path, shapes_archive: Path) -> dict[str, str]:
-    """An environment of its own in which no weights can be had, and a store that has `shapes`."""
-    environment = environment_for(tmp_path, YOLOV5_WEIGHTS_DIR="", YOLOV5_WEIGHTS_URL=NOWHERE)
-    Path(environment["MODEL_STORE"]).mkdir()
-    shutil.copy2(shapes_archive, environment["MODEL_STORE"])
-    return environment
+def environment(tmp_path: Path) -> dict[str, str]:
+    """An environment without weights, whose store has `shapes`."""
+    return environment_for(tmp_path, YOLOV5_WEIGHTS_DIR="", YOLOV5_WEIGHTS_URL=UNREACHABLE)
 
 
-def test_without_weights_and_network_it_serves_shapes_and_says_why(environment: dict[str, str]) -> None:
+def test_without_weights_and_network_it_serves_shapes_and_reports_why(environment: dict[str, str]) -> None:
     with running(["yolov5s", "yolov5m"], environment) as service:
-        assert "None of yolov5s, yolov5m could be had. Serving `shapes` instead" in service.output
-        assert f"yolov5s: NOT SERVED: {NOWHERE}/yolov5s.pt" in service.output
+        assert "None of yolov5s, yolov5m is available. Serving `shapes` instead" in service.output
+        assert f"yolov5s: NOT SERVED: {UNREACHABLE}/yolov5s.pt" in service.output
         curl = next(line.strip() for line in service.output.splitlines() if line.strip().startswith("curl "))
         done = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, check=True)
         answer = json.loads(done.stdout)
         assert answer["model"] == "shapes"
         assert answer["detections"]
 
-        started = time.monotonic()
+        state = (Path(environment["RUN_DIR"]) / "server.json").read_text()
+        processes = {process.pid for process in processes_of(environment)}
         again = command("up", "--no-ui", "--detach", "--models", "shapes", environment=environment)
         assert_refused(again, "already runs", "models shapes", "scripts/down")
-        assert time.monotonic() - started < 10
+        assert again.stdout == ""  # refused at once, before it provides the archives
+        assert (Path(environment["RUN_DIR"]) / "server.json").read_text() == state
+        assert {process.pid for process in processes_of(environment)} == processes
 
-        temporary = json.loads((Path(environment["RUN_DIR"]) / "server.json").read_text())["temporary"]
+        temporary = json.loads(state)["temporary"]
         assert Path(temporary).is_dir()
         assert len(processes_of(environment)) >= 2
     assert not Path(temporary).exists()
@@ -76,7 +64,7 @@ def test_without_weights_and_network_it_serves_shapes_and_says_why(environment: 
     assert command("down", environment=environment).stdout == "Nothing is running.\n"
 
 
-def test_the_archives_of_a_second_start_are_the_first_s(environment: dict[str, str]) -> None:
+def test_a_second_start_keeps_the_archives_of_the_first(environment: dict[str, str]) -> None:
     store = Path(environment["MODEL_STORE"])
     with running(["shapes"], environment):
         built = (store / "shapes.mar").stat().st_mtime_ns
@@ -86,8 +74,8 @@ def test_the_archives_of_a_second_start_are_the_first_s(environment: dict[str, s
 
 
 def test_ctrl_c_stops_everything(environment: dict[str, str]) -> None:
-    words = [sys.executable, "-m", "server.commands.up", "--no-ui", "--models", "shapes"]
-    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as foreground:
+    command_line = [sys.executable, "-m", "server.commands.up", "--no-ui", "--models", "shapes"]
+    with subprocess.Popen(command_line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as foreground:
         assert foreground.stdout is not None
         lines = iter(foreground.stdout.readline, "")
         assert any("Ctrl-C stops it" in line for line in lines)
@@ -96,23 +84,23 @@ def test_ctrl_c_stops_everything(environment: dict[str, str]) -> None:
     assert processes_of(environment) == []
 
 
-def test_a_server_that_was_killed_leaves_nothing_to_the_next_command(environment: dict[str, str]) -> None:
+def test_nothing_remains_of_a_server_that_was_killed(environment: dict[str, str]) -> None:
     assert command("up", "--no-ui", "--detach", "--models", "shapes", environment=environment).returncode == 0
     state = json.loads((Path(environment["RUN_DIR"]) / "server.json").read_text())
     psutil.Process(state["pid"]).kill()
-    assert none_left(environment)  # a worker ends when it finds its server gone
+    assert all_ended(environment)  # a worker ends when its server has ended
     assert command("down", environment=environment).stdout == "Nothing is running.\n"
     assert not Path(state["temporary"]).exists()
     assert not (Path(environment["RUN_DIR"]) / "key_file.json").exists()
 
 
 @pytest.mark.parametrize(("ended_by", "status"), [("down", 0), ("kill", 1)])
-def test_up_in_the_foreground_tells_being_stopped_from_a_crash(
+def test_up_in_the_foreground_distinguishes_a_stop_from_a_crash(
     environment: dict[str, str], ended_by: str, status: int
 ) -> None:
-    words = [sys.executable, "-m", "server.commands.up", "--no-ui", "--models", "shapes"]
+    command_line = [sys.executable, "-m", "server.commands.up", "--no-ui", "--models", "shapes"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as foreground:
+    with subprocess.Popen(command_line, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as foreground:
         assert foreground.stdout is not None
         assert any("Ctrl-C stops it" in line for line in iter(foreground.stdout.readline, ""))
         if ended_by == "down":
@@ -154,20 +142,22 @@ def test_a_worker_that_dies_while_loading_is_named_with_its_reason(environment: 
 
 
 @pytest.mark.parametrize(
-    ("body", "words"), [(bytes(4062133), ["yolov5n.pt", "sha256"]), (bytes(1000), ["4062133", "1000"])]
+    ("body", "fragments"), [(bytes(4062133), ["yolov5n.pt", "sha256"]), (bytes(1000), ["4062133", "1000"])]
 )
-def test_a_corrupt_download_is_refused_and_not_kept(environment: dict[str, str], body: bytes, words: list[str]) -> None:
+def test_a_corrupt_download_is_refused_and_not_kept(
+    environment: dict[str, str], body: bytes, fragments: list[str]
+) -> None:
     before = set((ROOT / "weights").glob("*")) if (ROOT / "weights").exists() else set()
     with answering(lambda *_: (200, body)) as url:
         done = command(
             "up", "--no-ui", "--detach", "--models", "yolov5n", environment={**environment, "YOLOV5_WEIGHTS_URL": url}
         )
-    assert_refused(done, *words)
+    assert_refused(done, *fragments)
     assert (set((ROOT / "weights").glob("*")) if (ROOT / "weights").exists() else set()) == before
 
 
 def test_a_full_disk_is_named(environment: dict[str, str]) -> None:
-    # A file system of 3 MB, in a mount namespace that ends with the command: the archive alone takes more.
+    # A file system of 3 MB, in a mount namespace that ends with the command. The archive is larger.
     if os.geteuid() != 0:
         pytest.skip("mounting a small file system needs root")
     store = environment["MODEL_STORE"]
@@ -184,7 +174,7 @@ def test_a_full_disk_is_named(environment: dict[str, str]) -> None:
     assert_refused(done, "disk is full", "shapes.mar")
 
 
-def test_the_token_command_prints_the_token_in_force(service: Service) -> None:
+def test_the_token_command_prints_the_current_token(service: Service) -> None:
     keys = json.loads((service.run / "key_file.json").read_text())
     for api in ("inference", "management"):
         done = command("token", api, environment=service.environment)
@@ -192,7 +182,7 @@ def test_the_token_command_prints_the_token_in_force(service: Service) -> None:
     assert (service.run / "key_file.json").stat().st_mode & 0o077 == 0
 
 
-def test_the_token_command_says_when_nothing_runs(environment: dict[str, str]) -> None:
+def test_the_token_command_reports_that_nothing_runs(environment: dict[str, str]) -> None:
     done = command("token", "inference", environment=environment)
     assert (done.returncode, done.stdout) == (1, "")
     assert "is the service running?" in done.stderr

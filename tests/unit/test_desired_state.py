@@ -7,23 +7,24 @@ from typing import Any, cast
 import pytest
 
 from server.container import desired_state as desired_module
-from server.container.desired_state import InvalidDesire, read_desired, reconcile
+from server.container.desired_state import InvalidDesiredState, read_desired, reconcile
 from server.container.registration import Registration
-from service.client import Client, Failed
+from service.client import Client
+from service.errors import Failed
 from service.operator import Operator
 from service.records import Model, Version, Worker
 from service.swap import SwapFailed
 
 
-def wanted(model: str, version: str, workers: int = 1, is_default: bool = True) -> Registration:
+def registration(model: str, version: str, workers: int = 1, is_default: bool = True) -> Registration:
     return Registration(model, version, f"{model}-{version}.mar", workers, is_default)
 
 
 WORKER = Worker("1", 7, "READY", 0, "", False)
 
 
-class Service:
-    """Models with their versions, of which each has so many workers; notes what is changed."""
+class StubOperator:
+    """An operator of models, given as {model: {version: workers}}; records the changes."""
 
     def __init__(self, **models: dict[str, int]) -> None:
         self.state = models
@@ -69,12 +70,12 @@ class Service:
 
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draining and swapping have tests of their own; here they only leave a mark."""
+    """Draining and swapping have tests of their own; here they are only recorded."""
 
-    def drain(service: Service, model: str, version: str) -> None:
-        service.changes.append(f"drain {model} {version}")
+    def drain(operator: StubOperator, model: str, version: str) -> None:
+        operator.changes.append(f"drain {model} {version}")
 
-    def hot_swap(operator: Service, model: str, archive: str, picture: bytes) -> list[Any]:
+    def hot_swap(operator: StubOperator, model: str, archive: str, picture: bytes) -> list[Any]:
         old = operator.defaults[model]
         workers = operator.state[model][old]
         if archive == "waste-broken.mar":
@@ -86,45 +87,45 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         del operator.state[model][old]
         return []
 
-    monkeypatch.setattr(desired_module, "drain", drain)
+    monkeypatch.setattr(desired_module, "wait_until_drained", drain)
     monkeypatch.setattr(desired_module, "hot_swap", hot_swap)
 
 
-def changes(service: Service, *asked: Registration) -> list[str]:
-    reconcile(cast(Operator, service), asked, b"", lambda _: None)
-    return service.changes
+def changes(operator: StubOperator, *desired: Registration) -> list[str]:
+    reconcile(cast(Operator, operator), desired, b"", lambda _: None)
+    return operator.changes
 
 
-def test_nothing_is_done_where_nothing_differs() -> None:
-    assert changes(Service(waste={"1.0": 2}), wanted("waste", "1.0", 2)) == []
+def test_without_a_difference_nothing_changes() -> None:
+    assert changes(StubOperator(waste={"1.0": 2}), registration("waste", "1.0", 2)) == []
 
 
 def test_another_version_is_swapped_in_and_gets_its_workers() -> None:
-    found = changes(Service(waste={"1.0": 2}), wanted("waste", "2.0", 3))
-    assert found == ["swap waste to waste-2.0.mar", "scale waste 2.0 x3"]
+    changed = changes(StubOperator(waste={"1.0": 2}), registration("waste", "2.0", 3))
+    assert changed == ["swap waste to waste-2.0.mar", "scale waste 2.0 x3"]
 
 
-def test_a_new_model_is_registered_and_an_unwanted_one_removed_after_it_has_answered() -> None:
-    found = changes(Service(old={"1.0": 1}), wanted("waste", "1.0", 2))
-    assert found == ["register waste 1.0 x2", "drain old 1.0", "remove old 1.0"]
+def test_a_missing_model_is_registered_and_another_one_drained_and_removed() -> None:
+    changed = changes(StubOperator(old={"1.0": 1}), registration("waste", "1.0", 2))
+    assert changed == ["register waste 1.0 x2", "drain old 1.0", "remove old 1.0"]
 
 
-def test_a_version_beside_the_default_comes_and_goes() -> None:
-    service = Service(waste={"1.0": 1})
-    beside = (wanted("waste", "1.0"), wanted("waste", "2.0", is_default=False))
-    assert changes(service, *beside) == ["register waste 2.0 x1"]
-    service.changes.clear()
-    swapped = (wanted("waste", "1.0", is_default=False), wanted("waste", "2.0"))
-    assert changes(service, *swapped) == ["default waste 2.0"]
-    service.changes.clear()
-    assert changes(service, wanted("waste", "2.0")) == ["drain waste 1.0", "remove waste 1.0"]
+def test_a_second_version_is_registered_becomes_the_default_and_the_first_is_removed() -> None:
+    operator = StubOperator(waste={"1.0": 1})
+    both = (registration("waste", "1.0"), registration("waste", "2.0", is_default=False))
+    assert changes(operator, *both) == ["register waste 2.0 x1"]
+    operator.changes.clear()
+    swapped = (registration("waste", "1.0", is_default=False), registration("waste", "2.0"))
+    assert changes(operator, *swapped) == ["default waste 2.0"]
+    operator.changes.clear()
+    assert changes(operator, registration("waste", "2.0")) == ["drain waste 1.0", "remove waste 1.0"]
 
 
-def test_a_version_that_fails_leaves_the_old_one() -> None:
-    service = Service(waste={"1.0": 2})
+def test_if_the_new_version_fails_the_old_one_stays() -> None:
+    operator = StubOperator(waste={"1.0": 2})
     with pytest.raises(SwapFailed):
-        changes(service, wanted("waste", "broken"))
-    assert service.state == {"waste": {"1.0": 2}}
+        changes(operator, registration("waste", "broken"))
+    assert operator.state == {"waste": {"1.0": 2}}
 
 
 ENTRY = {"model": "waste", "version": "1.0", "archive": "waste.mar", "workers": 1, "is_default": True}
@@ -137,7 +138,7 @@ def test_the_file_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (None, "No such file"),
         ("", "expected a list of objects with model, version, archive, workers, is_default"),
@@ -148,9 +149,9 @@ def test_the_file_is_read(tmp_path: Path) -> None:
         (json.dumps([ENTRY, {**ENTRY, "is_default": False}]), "each version once"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told(tmp_path: Path, content: str | None, words: str) -> None:
+def test_an_invalid_file_is_rejected(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "registered.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(InvalidDesire, match=words):
+    with pytest.raises(InvalidDesiredState, match=message):
         read_desired(path)

@@ -1,1 +1,1 @@
-"""One module for each command in scripts/ that starts, stops or asks the service."""
+"""The commands in scripts/ that start, stop and use the service, one module each."""

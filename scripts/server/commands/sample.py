@@ -1,17 +1,17 @@
-"""A picture to show that a model detects."""
+"""A sample picture that shows that a model detects."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
 
-SHAPES_SEED = 20_000_000  # far from the seeds that the model was trained with
+SHAPES_SEED = 20_000_000  # far from the seeds of the training pictures
 
 
-def sample_for(model: str, folder: Path) -> Path:
-    """A sample picture for `model`: the photo of ultralytics' wheel, or for `shapes` one of its generator's.
+def sample_picture(model: str, folder: Path) -> Path:
+    """The path of a sample picture for `model`: the photo in ultralytics' wheel, or a drawn one for `shapes`.
 
-    The generator's goes into `folder`, and so does a generated one where ultralytics is not installed.
+    The drawn picture is written into `folder`. It also serves other models if ultralytics is not installed.
     """
     package = importlib.util.find_spec("ultralytics")
     if not model.startswith("shapes") and package is not None:

@@ -1,4 +1,4 @@
-"""The command scripts/token: print the token in force for one of the APIs."""
+"""The command scripts/token: prints the current token of an API."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import argparse
 import sys
 
 from server.runtime.settings import Settings
-from service.client import InvalidToken, read_token
 from service.environment import SettingsError
+from service.errors import InvalidToken
+from service.tokens import read_token
 
 
 def main() -> int:
     """Print the token, and nothing else, on standard output."""
-    parser = argparse.ArgumentParser(prog="scripts/token", description="Print the token in force for an API.")
+    parser = argparse.ArgumentParser(prog="scripts/token", description="Print the current token of an API.")
     parser.add_argument("api", choices=("inference", "management"))
     arguments = parser.parse_args()
     try:

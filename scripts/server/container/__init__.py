@@ -1,1 +1,1 @@
-"""The process of a container: it starts, watches and stops TorchServe."""
+"""The main process of a container: it starts, watches and stops TorchServe."""

@@ -1,7 +1,8 @@
-"""What is registered with TorchServe, remembered for its next start.
+"""The registered versions, saved for the next start.
 
-TorchServe forgets at its end what operators did: the versions that they registered, the defaults, the workers. What
-it said last is kept in a file, with the models it was once started for: when others are wanted, that counts no more.
+TorchServe forgets at its end what operators changed: registered versions, default versions, numbers of workers. The
+container therefore saves them in a file, with the models that it was started for. If other models are requested later,
+the file is ignored.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from service.client import ServiceError
+from service.errors import ServiceError
 from service.operator import Operator
 from service.records import Model
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A version of a model. `archive` is a file of the model store, `workers` how many it should have."""
+    """A version of a model. `archive` is a file of the model store, `workers` the number that it should have."""
 
     model: str
     version: str
@@ -28,56 +29,56 @@ class Registration:
 
 
 def registrations(models: Sequence[Model]) -> tuple[Registration, ...]:
-    """What TorchServe says of its models, as records."""
+    """The registrations of TorchServe's models, each model's default version first."""
     return tuple(
         Registration(
             model.name,
-            each.version,
-            each.archive,
-            0 if each.state == "failed" else each.min_workers,
-            each.version == model.default_version,
+            version.version,
+            version.archive,
+            0 if version.state == "failed" else version.min_workers,
+            version.version == model.default_version,
         )
         for model in models
-        # Of several versions TorchServe makes the first one that it loads the default.
-        for each in sorted(model.versions, key=lambda version: version.version != model.default_version)
+        # TorchServe makes the version that it loads first the default.
+        for version in sorted(model.versions, key=lambda version: version.version != model.default_version)
     )
 
 
-def save(path: Path, wanted: Sequence[str], registered: Sequence[Registration]) -> None:
-    """Write what is registered; the file is never half written."""
-    content = {"wanted": list(wanted), "registered": [asdict(each) for each in registered]}
+def save(path: Path, requested: Sequence[str], registered: Sequence[Registration]) -> None:
+    """Write the registrations and the requested models. The file is replaced as a whole."""
+    content = {"wanted": list(requested), "registered": [asdict(registration) for registration in registered]}
     temporary = path.with_suffix(".new")
     temporary.write_text(json.dumps(content, indent=1))
     temporary.replace(path)
 
 
-def load(path: Path, wanted: Sequence[str]) -> tuple[Registration, ...]:
-    """What was registered last; nothing if other models are wanted now, or there is no such file or a damaged one."""
+def load(path: Path, requested: Sequence[str]) -> tuple[Registration, ...]:
+    """The saved registrations. Empty if other models are requested now, or the file is missing or damaged."""
     try:
         content = json.loads(path.read_text())
-        if content["wanted"] != list(wanted):
+        if content["wanted"] != list(requested):
             return ()
-        return tuple(Registration(**each) for each in content["registered"])
+        return tuple(Registration(**entry) for entry in content["registered"])
     except (OSError, ValueError, KeyError, TypeError):
         return ()
 
 
-def restore(operator: Operator, before: Sequence[Registration]) -> list[str]:
-    """Give each version that was loaded again the workers that it had, and each model its default version.
+def restore(operator: Operator, saved: Sequence[Registration]) -> list[str]:
+    """Give each loaded version its saved number of workers, and each model its saved default version.
 
-    Returns what did not succeed. Raises ServiceError where nothing can be asked.
+    Returns the failures. Raises ServiceError if the models cannot be listed.
     """
     failures = []
-    now = {(model.name, each.version): each for model in operator.models() for each in model.versions}
-    for each in before:
-        version = now.get((each.model, each.version))
+    loaded = {(model.name, version.version): version for model in operator.models() for version in model.versions}
+    for registration in saved:
+        version = loaded.get((registration.model, registration.version))
         if version is None:
-            continue  # its archive is gone or another one by now
+            continue  # its archive was removed or replaced
         try:
-            if version.min_workers != each.workers:
-                operator.scale(each.model, each.version, each.workers)
-            if each.is_default:
-                operator.set_default(each.model, each.version)
+            if version.min_workers != registration.workers:
+                operator.scale(registration.model, registration.version, registration.workers)
+            if registration.is_default:
+                operator.set_default(registration.model, registration.version)
         except ServiceError as error:
-            failures.append(f"{each.model} {each.version}: {error}")
+            failures.append(f"{registration.model} {registration.version}: {error}")
     return failures

@@ -1,6 +1,6 @@
-"""The page: Streamlit in a process of its own, started beside TorchServe and gone with it.
+"""The page: Streamlit in a process of its own, which ends with TorchServe.
 
-`python -m server.runtime.page PID` is that process: it serves ui/app.py for as long as process PID, the server's, runs.
+`python -m server.runtime.page PID` is that process: it serves ui/app.py while process PID, the server, runs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from server.runtime.process import Started
+from server.runtime.process import StartedProcess
 from server.runtime.settings import ROOT, Settings
 
 START_SECONDS = 60.0
@@ -30,30 +30,30 @@ WATCH_SECONDS = 0.5
 POLL_SECONDS = 0.1
 
 
-def start_page(settings: Settings, server_pid: int) -> Started:
-    """Start the page for the server with this process id; it is not ready yet on return."""
-    with log_of(settings).open("a") as log:  # after a crash its cause stands there
+def start_page(settings: Settings, server_pid: int) -> StartedProcess:
+    """Start the page for the server with this process id. It is not ready yet on return."""
+    with page_log(settings).open("a") as log:  # appends, so that the cause of a crash is kept
         process = subprocess.Popen(
             [sys.executable, "-m", "server.runtime.page", str(server_pid)],
             cwd=ROOT, env=_environment(settings), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
-    page = Started.of(process.pid)
-    _state(settings).write_text(json.dumps(asdict(page)))
+    page = StartedProcess.from_pid(process.pid)
+    _state_file(settings).write_text(json.dumps(asdict(page)))
     return page
 
 
-def find_page(settings: Settings) -> Started | None:
-    """The page that was started last with these settings, running or not."""
+def find_page(settings: Settings) -> StartedProcess | None:
+    """The page that was started last with these settings, whether it runs or not."""
     try:
-        content = json.loads(_state(settings).read_text())
-        return Started(content["pid"], content["created"])
+        content = json.loads(_state_file(settings).read_text())
+        return StartedProcess(content["pid"], content["created"])
     except (OSError, ValueError, KeyError):
         return None
 
 
 def stop_page(settings: Settings) -> None:
-    """Stop the page of these settings, if there is one."""
+    """Stop the page of these settings, if it runs."""
     page = find_page(settings)
     process = page.process() if page else None
     if process:
@@ -64,11 +64,11 @@ def stop_page(settings: Settings) -> None:
             except psutil.TimeoutExpired:
                 process.kill()
                 process.wait(STOP_SECONDS)
-    _state(settings).unlink(missing_ok=True)
+    _state_file(settings).unlink(missing_ok=True)
 
 
-def wait_for_page(settings: Settings, page: Started, progress: Callable[[str], None]) -> bool:
-    """Wait until the page answers; False if it ends or START_SECONDS pass before."""
+def wait_for_page(settings: Settings, page: StartedProcess, progress: Callable[[str], None]) -> bool:
+    """Wait until the page answers. Returns False if it ends, or does not answer within START_SECONDS."""
     deadline = time.monotonic() + START_SECONDS
     session = requests.Session()
     session.trust_env = False
@@ -82,7 +82,7 @@ def wait_for_page(settings: Settings, page: Started, progress: Callable[[str], N
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    """The environment of the page: its server is the one beside it, whatever the variables of the shell say."""
+    """The environment of the page. The addresses are those of its own server, whatever the shell's variables say."""
     return {
         **os.environ,
         "INFERENCE_URL": settings.inference_url,
@@ -94,17 +94,17 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def log_of(settings: Settings) -> Path:
-    """What the page has to say."""
+def page_log(settings: Settings) -> Path:
+    """The log of the page."""
     return settings.run / "logs" / "ui.log"
 
 
-def _state(settings: Settings) -> Path:
+def _state_file(settings: Settings) -> Path:
     return settings.run / "page.json"
 
 
-def _end_with(server: Started) -> None:
-    """End this process when the server is gone, however that came about."""
+def _end_after(server: StartedProcess) -> None:
+    """End this process when the server has ended, for whatever reason."""
     while server.process():
         time.sleep(WATCH_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -114,8 +114,8 @@ def _end_with(server: Started) -> None:
 
 def main() -> None:
     """Serve the page until the server ends."""
-    threading.Thread(target=_end_with, args=(Started.of(int(sys.argv[1])),), daemon=True).start()
-    # The other options stand in ui/.streamlit/config.toml.
+    threading.Thread(target=_end_after, args=(StartedProcess.from_pid(int(sys.argv[1])),), daemon=True).start()
+    # The other options are in ui/.streamlit/config.toml.
     sys.argv = ["streamlit", "run", str(ROOT / "ui" / "app.py"), "--server.port", os.environ["UI_PORT"]]
     runpy.run_module("streamlit", run_name="__main__")
 

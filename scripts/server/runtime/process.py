@@ -1,4 +1,4 @@
-"""Processes that a later command finds again."""
+"""A started process that a later command can find again."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import psutil
 
 
 @dataclass(frozen=True)
-class Started:
-    """A process that was started. `created` tells it from a later one with the same id."""
+class StartedProcess:
+    """A process that was started. `created` distinguishes it from a later process with the same id."""
 
     pid: int
     created: float
 
     @classmethod
-    def of(cls, pid: int) -> Started:
+    def from_pid(cls, pid: int) -> StartedProcess:
         """The running process with this id. Raises psutil.NoSuchProcess."""
         return cls(pid, psutil.Process(pid).create_time())
 
     def process(self) -> psutil.Process | None:
-        """The process, or None when it is gone."""
+        """The process, or None after its end."""
         try:
             process = psutil.Process(self.pid)
             alive = process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE

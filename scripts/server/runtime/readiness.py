@@ -1,4 +1,4 @@
-"""Whether every model of the service has its workers, and of what one died that does not come."""
+"""Waits until every model of the service is ready, or reports why it does not become ready."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from server.runtime.errors import ServerError
 from server.runtime.settings import Settings
-from server.runtime.torchserve import Server, ServerError, console
-from service.client import Client, ServiceError
+from server.runtime.torchserve import Server, log_hint
+from service.client import Client
+from service.errors import ServiceError
 
 START_SECONDS = 180.0
 POLL_SECONDS = 0.2
-DIED = "Backend worker process died."
-# The name of the thread that copies a worker's words into the log: W-<port>-<model>_<version>-stdout
-THREAD = re.compile(r"W-\d+-(?P<model>\S+)_[\d.]+-std(?:out|err)\S* (?P<text>.*)")
+DEATH_MESSAGE = "Backend worker process died."
+# TorchServe logs a worker's output in a thread of this name: W-<port>-<model>_<version>-stdout
+WORKER_LINE = re.compile(r"W-\d+-(?P<model>\S+)_[\d.]+-std(?:out|err)\S* (?P<text>.*)")
 
 
 def wait_until_ready(settings: Settings, server: Server, client: Client, progress: Callable[[str], None]) -> None:
-    """Return when every model of `server` has its workers; `progress` is told how far it is.
+    """Return when every model of `server` is ready. `progress` is called with what is waited for.
 
     Raises ServerError if the server ends, a worker dies while loading, or START_SECONDS pass.
     """
@@ -27,10 +29,10 @@ def wait_until_ready(settings: Settings, server: Server, client: Client, progres
     waiting = list(server.models)
     while waiting:
         if not server.process():
-            raise ServerError(f"TorchServe ended while starting; {console(settings, 6)}")
+            raise ServerError(f"TorchServe ended while starting; {log_hint(settings, 6)}")
         death = worker_death(settings.log)
         if death:
-            raise ServerError(f"{death}; the whole story stands in {settings.log}")
+            raise ServerError(f"{death}; see {settings.log}")
         waiting = [model for model in waiting if not is_ready(client, model)]
         if waiting and time.monotonic() > deadline:
             raise ServerError(f"not ready after {START_SECONDS:.0f} s: {', '.join(waiting)}; see {settings.log}")
@@ -40,25 +42,23 @@ def wait_until_ready(settings: Settings, server: Server, client: Client, progres
 
 
 def is_ready(client: Client, model: str) -> bool:
-    """Whether the management API knows as many READY workers of `model` as it should have."""
+    """Whether the model is registered and ready."""
     try:
-        entry = client.describe(model)[0]
+        return client.describe_model(model).is_ready
     except ServiceError:
-        return False  # not listening yet, no key file yet, or the model is not registered yet
-    ready = [worker for worker in entry["workers"] if worker["status"] == "READY"]
-    return len(ready) >= max(1, int(entry["minWorkers"]))
+        return False  # the server does not listen yet, has written no tokens yet, or has not registered the model yet
 
 
 def worker_death(log: Path) -> str | None:
     """The cause of the first worker death in the server's log, or None."""
     text = log.read_text(errors="replace") if log.exists() else ""
-    matches = [match for match in map(THREAD.search, text.splitlines()) if match]
-    start = next((index for index, match in enumerate(matches) if DIED in match["text"]), None)
+    lines = [line for line in map(WORKER_LINE.search, text.splitlines()) if line]
+    start = next((index for index, line in enumerate(lines) if DEATH_MESSAGE in line["text"]), None)
     if start is None:
         return None
-    model = matches[start]["model"]
-    words = [match["text"].strip() for match in matches[start + 1 :] if match["model"] == model]
-    # The traceback ends with the first line that begins like an exception's name.
-    causes = (line for line in words if re.match(r"[\w.]*(Error|Exception|Exit|Interrupt)\b", line))
+    model = lines[start]["model"]
+    output = [line["text"].strip() for line in lines[start + 1 :] if line["model"] == model]
+    # A traceback ends with the first line that begins with the name of an exception.
+    causes = (line for line in output if re.match(r"[\w.]*(Error|Exception|Exit|Interrupt)\b", line))
     cause = next(causes, "no cause given")
     return f"a worker of {model} died while loading: {cause}"

@@ -1,32 +1,34 @@
-"""Where the service keeps its things and which ports it uses, from environment variables."""
+"""The settings of a service on this machine, from environment variables."""
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from archiver.options import default_model_store
 from detection.cores import available_cores
+from server.runtime.sizing import default_workers
 from service import environment
 from service.environment import SettingsError
 
 ROOT = Path(__file__).resolve().parents[3]
 YEAR_MINUTES = 525600
-BATCH_SIZE = 4  # of model-config.yaml: a worker can use as many cores
-LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104
+LOOPBACK, ALL_ADDRESSES = "127.0.0.1", "0.0.0.0"  # noqa: S104
 SWITCH = ("false", "true")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`run` holds what one running service needs: state, key file, logs.
+    """The settings of one running service.
 
-    inference_host, management_host: addresses of this machine that the APIs listen at (metrics like management).
-    operator: whether operators may register and unregister models: the page has a password for them.
-    tokens: whether calls need one; token_minutes: how long one is good for.
-    logs_to_console: whether logs go there instead of into files.
+    inference_host, management_host: IPv4 addresses that the APIs listen at; the metrics API listens at the second.
+    token_minutes: the lifetime of a token.
+    operator: whether the management API may register and unregister models.
+    tokens: whether a request needs a token.
+    logs_to_console: whether logs are written to standard output and not into files.
+    run: the folder of the service's state, tokens and logs.
     """
 
     inference_host: str
@@ -45,11 +47,11 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Settings of the variables that README.md lists under "Running it". Raises SettingsError."""
+        """The settings in the variables that docs/configuration.md lists. Raises SettingsError."""
         defaults = {"INFERENCE_PORT": 8080, "MANAGEMENT_PORT": 8081, "METRICS_PORT": 8082, "UI_PORT": 8501}
         ports = [_number(name, default, "a port", 65535) for name, default in defaults.items()]
         if len(set(ports)) < len(ports):
-            raise SettingsError(f"{', '.join(defaults)} are {ports}; expected four ports")
+            raise SettingsError(f"{', '.join(defaults)} are {ports}; expected four different ports")
         cores = available_cores()
         return cls(
             inference_host=_host("INFERENCE_HOST"),
@@ -63,24 +65,24 @@ class Settings:
             operator=_has_operator(),
             tokens=_tokens(),
             logs_to_console=_choice("LOG_TO", ("files", "console")) == "console",
-            run=Path(os.environ.get("RUN_DIR", ROOT / ".run")).resolve(),
-            model_store=Path(os.environ.get("MODEL_STORE", ROOT / "model_store")).resolve(),
+            run=Path(os.environ.get("RUN_DIR") or ROOT / ".run").resolve(),
+            model_store=default_model_store(),
         )
 
     @property
     def inference_url(self) -> str:
         """Base address of the inference API."""
-        return f"http://{_reachable(self.inference_host)}:{self.inference_port}"
+        return f"http://{_connectable(self.inference_host)}:{self.inference_port}"
 
     @property
     def management_url(self) -> str:
         """Base address of the management API."""
-        return f"http://{_reachable(self.management_host)}:{self.management_port}"
+        return f"http://{_connectable(self.management_host)}:{self.management_port}"
 
     @property
     def metrics_url(self) -> str:
         """Base address of the metrics API."""
-        return f"http://{_reachable(self.management_host)}:{self.metrics_port}"
+        return f"http://{_connectable(self.management_host)}:{self.metrics_port}"
 
     @property
     def ui_url(self) -> str:
@@ -89,46 +91,39 @@ class Settings:
 
     @property
     def key_file(self) -> Path:
-        """The tokens; TorchServe writes them into its working directory."""
+        """The file with the tokens, which TorchServe writes into its working directory."""
         return self.run / "key_file.json"
 
     @property
     def log(self) -> Path:
-        """What the server and its workers have to say."""
+        """The log of the server and its workers."""
         return self.run / "logs" / "server.log"
 
 
-def default_workers(cores: int) -> int:
-    """As many workers as can keep the cores busy, and one more, which receives its batch meanwhile."""
-    return math.ceil(cores / BATCH_SIZE) + 1
-
-
 def _has_operator() -> bool:
-    """Whether the page has an operator's password, or operators are allowed without the page."""
-    # The page reads these two itself, after the models are up. An unusable value should end the start before that.
+    """Whether an operator password is set, or ENABLE_MODEL_API allows changes without the page."""
+    # The page reads these two variables later. An invalid value should end the start before the models load.
     environment.switch(os.environ, "UI_ALLOW_URLS")
     password = environment.secret(os.environ, "UI_OPERATOR_PASSWORD")
     return _choice("ENABLE_MODEL_API", SWITCH) == "true" or password is not None
 
 
-def _reachable(host: str) -> str:
-    """Where something that listens at `host` is reached from this machine."""
-    return LOOPBACK if host == EVERYWHERE else host
+def _connectable(host: str) -> str:
+    """The address to connect to for a server of this machine that listens at `host`."""
+    return LOOPBACK if host == ALL_ADDRESSES else host
 
 
 def _host(name: str) -> str:
-    """An IPv4 address of this machine, given as that or by a name."""
+    """The IPv4 address in a variable, which may also be a host name."""
     text = os.environ.get(name) or LOOPBACK
     try:
         return socket.gethostbyname(text)
     except (OSError, UnicodeError):
-        raise SettingsError(
-            f"{name} is {text!r}; expected an address of this machine, or a name that has one"
-        ) from None
+        raise SettingsError(f"{name} is {text!r}; expected an IPv4 address, or a name that resolves to one") from None
 
 
 def _tokens() -> bool:
-    """Whether TorchServe asks for tokens. Without them nobody but this machine may reach it."""
+    """Whether requests need a token. Without tokens, only this machine may reach the APIs."""
     if _choice("TOKEN_AUTHORIZATION", ("on", "off")) == "on":
         return True
     hosts = {name: _host(name) for name in ("INFERENCE_HOST", "MANAGEMENT_HOST")}
