@@ -11,9 +11,9 @@ from support.browser.visits import PAGES, Visit, filled
 def test_axe_finds_no_serious_fault(visit: Visit, path: str, scheme: str) -> None:
     page = filled(visit(path, scheme=scheme))
     violations = Axe().run(page).response["violations"]
-    grave = [
+    serious = [
         f"{each['id']}: {each['help']}\n  " + "\n  ".join(node["html"][:200] for node in each["nodes"])
         for each in violations
         if each["impact"] in ("serious", "critical")
     ]
-    assert not grave, "\n".join(grave)
+    assert not serious, "\n".join(serious)

@@ -10,24 +10,24 @@ from support.pictures import crowded
 from support.running_service import Service
 
 
-def test_two_models_are_compared_as_their_answers_say(visit: Visit, site: Service) -> None:
+def test_two_models_are_compared_by_their_answers(visit: Visit, site: Service) -> None:
     data = crowded()
     answers = [site.client.detect(model, data).detections for model in ("shapes", "shapes-small")]
-    found = match(answers)
-    rest = [each for each in found if not each.found_by_all]
-    common = len(found) - len(rest)
+    matches = match(answers)
+    others = [each for each in matches if not each.found_by_all]
+    by_all = len(matches) - len(others)
     page = visit("compare")
     upload(page, ("crowded.jpg", data))
     expect(page.get_by_role("heading", name="Differences")).to_be_visible()
-    expect(page.get_by_text(re.compile(rf"^{common} objects? found by all, {len(rest)} not by all"))).to_be_visible()
+    expect(page.get_by_text(re.compile(rf"^{by_all} objects? found by all, {len(others)} not by all"))).to_be_visible()
     expect(page.locator("[data-testid=stImage] img")).to_have_count(2)
     for answer in answers:
         noun = "object" if len(answer) == 1 else "objects"
         expect(page.get_by_text(re.compile(rf"^{len(answer)} {noun} .*on the server")).first).to_be_visible()
-    if rest:
+    if others:
         rows = rows_of(page, "Not found by all")
-        assert [row[0] for row in rows] == [each.class_name for each in rest]
-        assert sum(row.count("missed") for row in rows) == len(rest)
+        assert [row[0] for row in rows] == [each.class_name for each in others]
+        assert sum(row.count("missed") for row in rows) == len(others)
 
 
 def test_only_differences_can_be_drawn(visit: Visit, site: Service) -> None:

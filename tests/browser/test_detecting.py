@@ -21,14 +21,14 @@ from support.running_service import Service
 
 
 def shown_picture(page: Page) -> Image.Image:
-    """The picture on screen, as the browser got it."""
+    """The first picture on the page, as the browser received it."""
     source = page.locator("[data-testid=stImage] img").first.get_attribute("src")
     assert source
     return Image.open(io.BytesIO(page.request.get(urljoin(page.url, source)).body())).convert("RGB")
 
 
 def variants(count: int) -> list[tuple[str, bytes]]:
-    """As many files of different bytes that all show the same: decoders ignore what follows a JPEG's end."""
+    """Files with different bytes and the same picture: decoders ignore bytes after a JPEG's end."""
     data = crowded()
     return [(f"{number:03}.jpg", data + number.to_bytes(2, "big")) for number in range(count)]
 
@@ -47,7 +47,7 @@ def test_boxes_and_table_agree_with_a_direct_call(visit: Visit, site: Service) -
     expect(page.get_by_text(f"{len(answer.detections)} objects")).to_be_visible()
     picture = shown_picture(page)
     scale = picture.width / answer.size_wh[0]
-    seen = 0
+    coloured = 0
     for found in answer.detections:
         x_min, y_min, x_max, y_max = (round(side * scale) for side in found.xyxy)
         edges = [
@@ -58,11 +58,11 @@ def test_boxes_and_table_agree_with_a_direct_call(visit: Visit, site: Service) -
         for x, y in edges:
             pixel = picture.getpixel((min(max(x, 0), picture.width - 1), min(max(y, 0), picture.height - 1)))
             assert isinstance(pixel, tuple)
-            seen += sum(abs(a - b) for a, b in zip(pixel, colour_of(found.class_id), strict=True)) < 90
-    assert seen >= 0.8 * 3 * len(answer.detections)  # another box or a label may lie on an edge
+            coloured += sum(abs(a - b) for a, b in zip(pixel, colour_of(found.class_id), strict=True)) < 90
+    assert coloured >= 0.8 * 3 * len(answer.detections)  # another box or a label may cover an edge
 
 
-def test_several_pictures_each_have_their_result(visit: Visit) -> None:
+def test_each_of_several_pictures_has_its_result(visit: Visit) -> None:
     page = visit()
     upload(page, *[(f"{seed}.jpg", encoded(seed)) for seed in range(4)], ("broken.jpg", crowded()[:2000]))
     expect(page.get_by_text(re.compile("^4 pictures, "))).to_be_visible()
@@ -73,18 +73,18 @@ def test_several_pictures_each_have_their_result(visit: Visit) -> None:
     expect(page.locator("img[alt^='3.jpg']")).to_be_visible()
 
 
-def test_many_pictures_can_be_stopped_and_gone_on_with(visit: Visit, site: Service) -> None:
+def test_many_pictures_can_be_stopped_and_continued(visit: Visit, site: Service) -> None:
     page = visit()
     before = requests_to(site, "shapes")
     upload(page, *variants(200))
     page.get_by_role("button", name="Stop").click()
     stopped = page.get_by_text(re.compile(r"Stopped: \d+ of 200"))
     stopped.wait_for()
-    left = int(re.findall(r"Stopped: (\d+)", stopped.inner_text())[0])
-    assert 0 < left < 200
+    not_sent = int(re.findall(r"Stopped: (\d+)", stopped.inner_text())[0])
+    assert 0 < not_sent < 200
     time.sleep(1)
     sent = requests_to(site, "shapes") - before
-    assert sent == 200 - left or sent - (200 - left) <= 4  # those that were with the server already
+    assert sent == 200 - not_sent or sent - (200 - not_sent) <= 4  # those that were sent already at the click
     time.sleep(1)
     assert requests_to(site, "shapes") - before == sent
     page.get_by_role("button", name="Detect", exact=True).click()
@@ -92,7 +92,7 @@ def test_many_pictures_can_be_stopped_and_gone_on_with(visit: Visit, site: Servi
     assert requests_to(site, "shapes") - before == 200  # none was sent twice
 
 
-def test_the_confidence_slider_asks_the_server_only_below_the_served_threshold(visit: Visit, site: Service) -> None:
+def test_the_confidence_slider_sends_a_request_only_below_the_model_s_threshold(visit: Visit, site: Service) -> None:
     data = crowded() + b"slider"
     confidences = [found.confidence for found in site.client.detect("shapes", data).detections]
     page = visit()
@@ -103,10 +103,10 @@ def test_the_confidence_slider_asks_the_server_only_below_the_served_threshold(v
     slider.focus()
     for _ in range(60):  # 0.25 to 0.85
         page.keyboard.press("ArrowRight")
-    left = sum(confidence > 0.85 for confidence in confidences)
-    assert left < len(confidences)
-    noun = "object" if left == 1 else "objects"
-    expect(page.get_by_text(re.compile(f"^{left} {noun}"))).to_be_visible()
+    remaining = sum(confidence > 0.85 for confidence in confidences)
+    assert remaining < len(confidences)
+    noun = "object" if remaining == 1 else "objects"
+    expect(page.get_by_text(re.compile(f"^{remaining} {noun}"))).to_be_visible()
     assert requests_to(site, "shapes") == before
     for _ in range(65):
         page.keyboard.press("ArrowLeft")
@@ -144,7 +144,7 @@ def test_each_download_parses(visit: Visit, site: Service, tmp_path: Path) -> No
         assert len(loaded.getAnnIds(imgIds=[1])) == len(answer.detections)
 
 
-def test_the_sample_is_there_without_a_file(visit: Visit) -> None:
+def test_the_sample_needs_no_file(visit: Visit) -> None:
     page = visit()
     page.get_by_role("button", name="Try the sample picture").click()
     expect(page.locator("img[alt^='shapes.jpg']")).to_be_visible()
@@ -161,7 +161,7 @@ def test_the_camera_takes_a_picture(visit: Visit, site: Service) -> None:
     expect(page.get_by_text(re.compile("on the server"))).to_be_visible()
 
 
-def test_test_mode_marks_what_it_makes_up(visit: Visit) -> None:
+def test_test_mode_marks_its_answers(visit: Visit) -> None:
     page = visit()
     page.get_by_text("Test mode").click()
     expect(page.get_by_text("no model saw this picture").first).to_be_visible()

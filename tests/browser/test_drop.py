@@ -12,9 +12,9 @@ from support.browser.visits import Visit
 from support.running_service import Service
 
 DROPS = 5
-MOST = 0.5  # seconds that the page may add to the server's own answer
+MAX_ADDED_SECONDS = 0.5  # by the page, to the time of the server's answer
 
-# Drops a file into the page's field; gives the seconds until its boxes are on screen.
+# Drops a file into the page's field; returns the seconds until the picture with its boxes is on the screen.
 DROP = """async ([name, content]) => {
   const bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
   const transfer = new DataTransfer();
@@ -36,7 +36,7 @@ DROP = """async ([name, content]) => {
 
 
 def photo(megabytes: float = 3.0) -> bytes:
-    """A JPEG of about this size, of the grain and the slow changes of light that a photo has."""
+    """A JPEG of about this size, with noise and slow changes of brightness as in a photo."""
     generator = np.random.default_rng(0)
     light = Image.fromarray(generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((4000, 3000))
     grain = generator.normal(0, 9, (3000, 4000, 1))
@@ -55,14 +55,14 @@ def drop(page: Page, name: str, data: bytes) -> float:
     return float(seconds)
 
 
-def test_a_dropped_photo_is_answered_soon(visit: Visit, site: Service) -> None:
-    """Prints the figures; see them with -s."""
+def test_a_dropped_photo_gets_its_boxes(visit: Visit, site: Service) -> None:
+    """Prints the times; -s shows them."""
     data = photo()
     client = site.client
     client.detect("shapes", data)
     alone = [client.detect("shapes", data).round_trip for _ in range(DROPS)]
     dropped = []
-    for number in range(DROPS + 1):  # the first one also opens fonts
+    for number in range(DROPS + 1):  # the first one also loads fonts
         page = visit()
         page.wait_for_timeout(1000)
         dropped.append(drop(page, f"photo-{number}.jpg", data + number.to_bytes(2, "big")))
@@ -70,7 +70,7 @@ def test_a_dropped_photo_is_answered_soon(visit: Visit, site: Service) -> None:
     server, boxes = statistics.median(alone), statistics.median(dropped[1:])
     print(
         f"\n{len(data) / 1e6:.1f} MB photo: the server alone {1000 * server:.0f} ms, from drop to boxes on screen "
-        f"{1000 * boxes:.0f} ms, so {1000 * (boxes - server):.0f} ms above it (at most {1000 * MOST:.0f} promised); "
-        f"the first drop {1000 * dropped[0]:.0f} ms; medians of {DROPS}"
+        f"{1000 * boxes:.0f} ms, so {1000 * (boxes - server):.0f} ms above it (at most "
+        f"{1000 * MAX_ADDED_SECONDS:.0f} promised); the first drop {1000 * dropped[0]:.0f} ms; medians of {DROPS}"
     )
     assert boxes < 30

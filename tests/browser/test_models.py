@@ -1,4 +1,4 @@
-"""The page Models: what is shown, who may change it, and the changes."""
+"""The page Models: what it shows, the operator's password, and the changes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from playwright.sync_api import Browser, Page, TimeoutError, expect
 from support.browser.visits import Visit, visiting
 from support.processes import processes_of
 from support.running_service import Service, running
-from support.swap_load import asking, stocked_environment, versions
+from support.swap_load import load_on, stocked_environment, versions
 
 SWAP_MS = 60_000.0
 
 
 @pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service for these tests alone: they change it."""
+    """A service for these tests only: they change it."""
     with running(
         ["shapes"], stocked_environment(tmp_path_factory.mktemp("operated"), WORKERS_PER_MODEL="1"), page=True
     ) as started:
@@ -35,7 +35,7 @@ def enter(chromium: Browser, operated: Service) -> Iterator[Visit]:
 
 @pytest.fixture
 def page(enter: Visit) -> Page:
-    """The page Models as an operator sees it."""
+    """The page Models of an operator."""
     page = enter("models")
     unlock(page, "secret")
     expect(page.get_by_role("tab", name="Workers")).to_be_visible()
@@ -48,20 +48,19 @@ def unlock(page: Page, password: str) -> None:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    """Choose in the list of this name that can be seen.
+    """Choose an option in the visible list of this name.
 
-    When the sidebar's watch sees that the models changed, the page is drawn anew, which closes a list that was just
-    opened: then it is opened again, as a user would.
+    When the models change, the page is rerun, which closes an open list. Then it is opened again, as a user would do.
     """
-    wanted = page.get_by_role("option", name=option)
+    choice = page.get_by_role("option", name=option)
     for _ in range(5):
         page.get_by_role("combobox", name=label).locator("visible=true").click()
         try:
-            wanted.click(timeout=4000)
+            choice.click(timeout=4000)
             return
         except TimeoutError:
             page.keyboard.press("Escape")
-    wanted.click()
+    choice.click()
 
 
 def default(service: Service) -> str:
@@ -71,31 +70,31 @@ def default(service: Service) -> str:
 def test_a_wrong_password_changes_nothing(enter: Visit, operated: Service) -> None:
     page, before, pids = enter("models"), versions(operated), operated.worker_pids("shapes")
     unlock(page, "open")
-    expect(page.get_by_text("Nothing was unlocked")).to_be_visible()
+    expect(page.get_by_text("The password was not accepted")).to_be_visible()
     expect(page.get_by_role("tab")).to_have_count(0)
     for name in ("Scale", "Swap", "Register", "Unregister", "Change the server"):
         expect(page.get_by_role("button", name=name)).to_have_count(0)
     assert (versions(operated), operated.worker_pids("shapes")) == (before, pids)
-    # Somebody else, with the right one, waits as long as who guessed: four seconds after the third time.
+    # Another visitor with the right password waits too: four seconds after the third wrong one.
     other = enter("models")
     for pause, delay in ((1500, 2), (2500, 4)):
         page.wait_for_timeout(pause)
         unlock(page, "open")
         expect(page.get_by_text(f"try again in {delay} s")).to_be_visible()
     unlock(other, "secret")
-    expect(other.get_by_text("the next one is looked at")).to_be_visible()
+    expect(other.get_by_text("the next one is accepted")).to_be_visible()
     other.wait_for_timeout(5000)
     unlock(other, "secret")
     expect(other.get_by_role("tab", name="Workers")).to_be_visible()
 
 
-def test_locking_takes_the_right_away(page: Page) -> None:
+def test_after_locking_there_are_no_actions(page: Page) -> None:
     page.get_by_role("button", name="Lock", exact=True).click()
     expect(page.get_by_label("Operator password")).to_be_visible()
     expect(page.get_by_role("tab")).to_have_count(0)
 
 
-def test_what_is_served_is_shown(enter: Visit, operated: Service) -> None:
+def test_the_served_models_are_shown(enter: Visit, operated: Service) -> None:
     (worker,) = operated.client.describe_model("shapes").default.workers
     page = enter("models")
     expect(page.get_by_text(f"Version {default(operated)}, ready, default")).to_be_visible()
@@ -106,7 +105,7 @@ def test_what_is_served_is_shown(enter: Visit, operated: Service) -> None:
 
 def test_charts_follow_the_load(enter: Visit, operated: Service) -> None:
     page = enter("models")
-    with asking(operated) as load:
+    with load_on(operated) as load:
         expect(page.locator("[data-testid=stVegaLiteChart] canvas, [data-testid=stVegaLiteChart] svg")).to_have_count(3)
         page.wait_for_timeout(5000)
     for title in ("Requests per second", "Time in the server", "Of which in the queue"):
@@ -142,7 +141,7 @@ def test_a_hot_swap_under_load_fails_no_request(page: Page, operated: Service) -
     archive, after = ("shapes-2.0.mar", "2.0") if before == "1.0" else ("shapes.mar", "1.0")
     page.get_by_role("tab", name="Hot swap").click()
     choose(page, "Archive", archive)
-    with asking(operated) as load:
+    with load_on(operated) as load:
         page.get_by_role("button", name="Swap").click()
         expect(page.get_by_text(f"Swapped shapes for {archive}.")).to_be_visible(timeout=SWAP_MS)
         for step in ("Register", "Try a picture", "Set default", "Drain", "Remove"):
@@ -157,7 +156,7 @@ def test_a_swap_to_a_broken_archive_is_rolled_back(page: Page, operated: Service
     before = versions(operated)
     page.get_by_role("tab", name="Hot swap").click()
     choose(page, "Archive", "broken.mar")
-    with asking(operated) as load:
+    with load_on(operated) as load:
         page.get_by_role("button", name="Swap").click()
         expect(page.get_by_text("Nothing has changed")).to_be_visible(timeout=SWAP_MS)
     assert load.failures == []
@@ -183,17 +182,17 @@ def test_a_version_is_registered_and_unregistered_after_confirmation(page: Page,
     assert versions(operated) == before
 
 
-def test_a_dead_worker_is_seen_and_comes_back_without_a_reload(enter: Visit, operated: Service) -> None:
+def test_a_dead_worker_and_its_restart_are_shown_without_a_reload(enter: Visit, operated: Service) -> None:
     page, version = enter("models"), default(operated)
     expect(page.get_by_text(f"Version {version}, ready, default")).to_be_visible()
     (pid,) = operated.worker_pids("shapes")
     starting = page.get_by_text(f"Version {version}, starting, default")
     deadline = time.monotonic() + 60
-    while not starting.is_visible():  # a new worker can be ready before the page asks again: its heirs die too
-        assert time.monotonic() < deadline, "the page never said that the worker was gone"
+    while not starting.is_visible():  # a new worker may be ready before the next update of the page: it is killed too
+        assert time.monotonic() < deadline, "the page never showed that the worker had died"
         for process in processes_of(operated.environment):
             with contextlib.suppress(psutil.NoSuchProcess):
-                if any("model_service_worker" in word for word in process.cmdline()):
+                if any("model_service_worker" in argument for argument in process.cmdline()):
                     process.kill()
         page.wait_for_timeout(200)
     expect(page.get_by_text(f"Version {version}, ready, default")).to_be_visible()

@@ -18,7 +18,7 @@ from support.running_service import ROOT, environment_for, running
 
 @pytest.fixture
 def lone_page(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A page that outlives its service; gives the environment of both."""
+    """A page that keeps running without its service. Returns the environment of both."""
     environment = environment_for(tmp_path)
     port = environment["UI_PORT"]
     addresses = {
@@ -45,25 +45,25 @@ def lone_page(tmp_path: Path) -> Iterator[dict[str, str]]:
         page.wait(10)
 
 
-AWAY = re.compile("The server (does not answer|is not running yet)")
+NO_ANSWER = re.compile("The server (does not answer|is not running yet)")
 
 
-def test_a_page_that_is_open_goes_on_when_its_server_does(chromium: Browser, lone_page: dict[str, str]) -> None:
+def test_an_open_page_continues_after_a_restart_of_its_server(chromium: Browser, lone_page: dict[str, str]) -> None:
     visits = visiting(chromium, f"http://127.0.0.1:{lone_page['UI_PORT']}")
     page = next(visits)()
-    expect(page.get_by_text(AWAY).first).to_be_visible()
-    page.evaluate("window.marker = 'not loaded anew'")
+    expect(page.get_by_text(NO_ANSWER).first).to_be_visible()
+    page.evaluate("window.marker = 'not reloaded'")
     with running(["shapes"], lone_page):
         expect(page.get_by_text("Alive.")).to_be_visible(timeout=1000 * SECONDS)
         page.get_by_role("button", name="Try the sample picture").click()
         expect(page.locator("[data-testid=stImage] img")).to_be_visible()
-    expect(page.get_by_text(AWAY).first).to_be_visible()
-    expect(page.locator("[data-testid=stImage] img")).to_be_visible()  # what it answered stays
+    expect(page.get_by_text(NO_ANSWER).first).to_be_visible()
+    expect(page.locator("[data-testid=stImage] img")).to_be_visible()  # its answers stay
     page.get_by_role("button", name="Detect", exact=True).click()
     expect(page.locator("[data-testid=stImage] img")).to_have_count(0)  # sent again, and not answered
     with running(["shapes"], lone_page):  # other tokens than before
         expect(page.get_by_text("Alive.")).to_be_visible()
-        expect(page.get_by_text(AWAY)).to_have_count(0)
+        expect(page.get_by_text(NO_ANSWER)).to_have_count(0)
         expect(page.locator("[data-testid=stImage] img")).to_be_visible()  # sent again without a click
-    assert page.evaluate("window.marker") == "not loaded anew"
+    assert page.evaluate("window.marker") == "not reloaded"
     next(visits, None)

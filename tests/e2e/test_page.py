@@ -1,4 +1,4 @@
-"""The page's process: it comes and goes with the service, and does not bring it down."""
+"""The page's process: it starts and stops with the service, and its crash does not stop the service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 
-from support.processes import none_left, processes_of
+from support.processes import all_ended, processes_of
 from support.running_service import ROOT, Service, command, environment_for, running
 
 
@@ -34,10 +34,10 @@ def health(environment: dict[str, str]) -> int:
 
 @contextmanager
 def foreground(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """`up` that stays, once it is ready."""
-    words = [sys.executable, "-m", "server.commands.up", "--models", "shapes"]
+    """`up` in the foreground, after it is ready."""
+    arguments = [sys.executable, "-m", "server.commands.up", "--models", "shapes"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         assert any("Ctrl-C stops it" in line for line in iter(process.stdout.readline, ""))
         try:
@@ -47,21 +47,21 @@ def foreground(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
             process.wait(60)
 
 
-def test_it_starts_with_the_service_on_loopback_and_stops_with_it(environment: dict[str, str]) -> None:
+def test_the_page_starts_on_loopback_with_the_service_and_stops_with_it(environment: dict[str, str]) -> None:
     with running(["shapes"], environment, page=True) as service:
         assert f"page        {service.ui_url}" in service.output
         assert health(environment) == 200
         addresses = {each.laddr.ip for each in page_process(environment).net_connections() if each.status == "LISTEN"}
         assert addresses == {"127.0.0.1"}
-        _assert_the_password_is_the_page_s_alone(service)
+        _assert_only_the_page_has_the_password(service)
     assert processes_of(environment) == []
     assert not (Path(environment["RUN_DIR"]) / "page.json").exists()
 
 
-def _assert_the_password_is_the_page_s_alone(service: Service) -> None:
+def _assert_only_the_page_has_the_password(service: Service) -> None:
     page = page_process(service.environment)
-    knowing = [each.pid for each in processes_of(service.environment) if "UI_OPERATOR_PASSWORD" in each.environ()]
-    assert knowing == [page.pid]
+    pids = [each.pid for each in processes_of(service.environment) if "UI_OPERATOR_PASSWORD" in each.environ()]
+    assert pids == [page.pid]
     logs = "".join(path.read_text(errors="replace") for path in (service.run / "logs").glob("*.log"))
     assert "not for workers" not in logs + service.output + (service.run / "config.properties").read_text()
 
@@ -74,29 +74,29 @@ def test_without_a_password_registering_is_off(environment: dict[str, str]) -> N
         assert requests.post(url, headers=headers, timeout=10).status_code == 405
 
 
-def test_a_server_that_was_killed_takes_the_page_with_it(environment: dict[str, str]) -> None:
+def test_a_killed_server_ends_the_page_too(environment: dict[str, str]) -> None:
     assert command("up", "--detach", "--models", "shapes", environment=environment).returncode == 0
     page = page_process(environment)
     psutil.Process(json.loads((Path(environment["RUN_DIR"]) / "server.json").read_text())["pid"]).kill()
-    assert none_left(environment)
-    assert not page.is_running() or page.status() == psutil.STATUS_ZOMBIE  # nobody waits for it here
+    assert all_ended(environment)
+    assert not page.is_running() or page.status() == psutil.STATUS_ZOMBIE  # no process waits for it in this test
     assert command("down", environment=environment).stdout == "Nothing is running.\n"
 
 
-def test_a_page_that_crashed_is_started_again_once_and_that_is_said(environment: dict[str, str]) -> None:
+def test_a_crashed_page_is_restarted_once_with_a_message(environment: dict[str, str]) -> None:
     with foreground(environment) as up:
         assert up.stderr is not None
-        said: Callable[[], str] = up.stderr.readline
+        next_message: Callable[[], str] = up.stderr.readline
         first = page_process(environment)
         first.kill()
-        assert "The page ended by itself; it is started again" in said()
+        assert "The page ended by itself and is restarted" in next_message()
         second = page_process(environment)
         assert second.pid != first.pid
         second.kill()
-        assert "The page ended again and stays away" in said()
+        assert "The page ended again and is not restarted" in next_message()
         assert requests.get(f"http://127.0.0.1:{environment['METRICS_PORT']}/metrics", timeout=5).ok
     assert up.returncode == 0
-    assert none_left(environment, 1)
+    assert all_ended(environment)
 
 
 def test_a_port_in_use_is_named_before_anything_starts(environment: dict[str, str]) -> None:

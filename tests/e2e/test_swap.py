@@ -1,4 +1,4 @@
-"""Changing what is served while clients keep asking."""
+"""Changing the served versions while clients send requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.client import Refused, ServiceError
 from service.operator import InvalidAction, Operator
 from service.swap import Step, SwapFailed, hot_swap
 from support.running_service import Service, running
-from support.swap_load import PICTURE, asking, stocked_environment, versions
+from support.swap_load import PICTURE, load_on, stocked_environment, versions
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def test_a_swap_under_load_fails_no_request(service: Service) -> None:
     before = service.client.describe_model("shapes").default_version
     archive, after = ("shapes-2.0.mar", "2.0") if before == "1.0" else ("shapes.mar", "1.0")
-    with asking(service) as load:
+    with load_on(service) as load:
         steps = list(hot_swap(Operator(service.client), "shapes", archive, PICTURE))
         swapped = time.monotonic()
     assert load.failures == []
     assert set(load.versions) == {before, after}
-    assert load.last_seen[before] < swapped
+    assert load.last_answer_at[before] < swapped
     assert versions(service) == {after: ("ready", 2)}
     names = [step.name for step in steps if step.state == "done"]
     assert names == ["Register", "Wait until ready", "Try a picture", "Set default", "Drain", "Remove"]
@@ -40,7 +40,7 @@ def test_a_swap_to_a_broken_archive_is_rolled_back(service: Service) -> None:
     before = versions(service)
     (version,) = before
     steps: list[Step] = []
-    with asking(service) as load, pytest.raises(SwapFailed, match=f"Nothing has changed: version {version} of shapes"):
+    with load_on(service) as load, pytest.raises(SwapFailed, match=f"Nothing has changed: version {version} of shapes"):
         steps.extend(hot_swap(Operator(service.client), "shapes", "broken.mar", PICTURE))
     assert load.failures == []
     assert set(load.versions) == {version}
@@ -51,7 +51,7 @@ def test_a_swap_to_a_broken_archive_is_rolled_back(service: Service) -> None:
 
 def test_a_swap_to_a_version_that_cannot_answer_is_rolled_back(service: Service) -> None:
     before = versions(service)
-    with asking(service) as load, pytest.raises(SwapFailed, match="Nothing has changed"):
+    with load_on(service) as load, pytest.raises(SwapFailed, match="Nothing has changed"):
         list(hot_swap(Operator(service.client), "shapes", "shapes-3.0.mar", b"no picture"))
     assert load.failures == []
     assert versions(service) == before
@@ -64,7 +64,7 @@ def test_only_archives_of_the_store_are_registered(service: Service, tmp_path: P
     for url in (f"file://{outside}", f"../{outside.name}", str(outside), "http://127.0.0.1:9/x.mar", "", ".mar"):
         with pytest.raises(InvalidAction, match=r"expected the name of a \.mar file"):
             Operator(service.client).register(url)
-        with pytest.raises(ServiceError):  # nor does the server itself take it
+        with pytest.raises(ServiceError):  # the server refuses it too
             service.client.call("management", "POST", "/models", params={"url": url}, retries=0)
     assert versions(service) == before
 

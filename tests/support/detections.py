@@ -20,7 +20,7 @@ def detection(xyxy: Box, class_id: int = 0, name: str = "person", confidence: fl
 def document(
     detections: Sequence[Detection], size_wh: tuple[int, int] = (640, 480), model: str = "yolov5s", version: str = "1.0"
 ) -> dict[str, object]:
-    """What the service answers."""
+    """The JSON document of an answer."""
     return {
         "model": model,
         "version": version,

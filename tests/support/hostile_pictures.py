@@ -1,4 +1,4 @@
-"""Pictures that no camera makes: noise, and tiny files that claim to be huge, written byte by byte."""
+"""Unusual image files: noise, damaged files, and small files that declare a huge size, written byte by byte."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image
 
 
 def noise(size_wh: tuple[int, int] = (40, 24), seed: int = 0) -> Image.Image:
-    """A picture in which no two places look alike."""
+    """An image of random pixels."""
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size_wh[1], size_wh[0], 3), dtype=np.uint8))
 
 
 def saved(picture: Image.Image, form: str = "JPEG", orientation: int | None = None, **arguments: Any) -> bytes:
-    """A picture as a file, with `orientation` in its EXIF."""
+    """An image as a file, with `orientation` in its EXIF."""
     if orientation is not None:
         exif = Image.Exif()
         exif[0x0112] = orientation
@@ -39,18 +39,18 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def deep_png(size_wh: tuple[int, int]) -> bytes:
-    """A sound RGB picture of 16 bits per sample, all of them 0x1234."""
+    """A valid RGB image with 16 bits per sample, all of them 0x1234."""
     row = b"\0" + b"\x12\x34" * 3 * size_wh[0]
     return png(size_wh, depth=16, packed=zlib.compress(row * size_wh[1]))
 
 
 def text_bomb() -> bytes:
-    """A chunk of a PNG whose text unpacks to two megabytes."""
+    """A PNG chunk whose text decompresses to two megabytes."""
     return png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b" " * 2_000_000))
 
 
 def png_bomb(side: int = 20_000) -> bytes:
-    """A complete black picture of side x side pixels in some 50 kB, as one bit per pixel."""
+    """A complete black image of side x side pixels in about 50 kB, with one bit per pixel."""
     packer = zlib.compressobj(9)
     row = bytes(1 + (side + 7) // 8)
     packed = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
@@ -58,7 +58,7 @@ def png_bomb(side: int = 20_000) -> bytes:
 
 
 def gif(size_wh: tuple[int, int], frame_wh: tuple[int, int] | None = None) -> bytes:
-    """A GIF of a declared size whose only frame has another."""
+    """A GIF of a declared size whose only frame has another size."""
     screen = b"GIF89a" + struct.pack("<HHBBB", *size_wh, 0x80, 0, 0) + bytes(6)
     frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, *(frame_wh or size_wh), 0)
     return screen + frame + b"\x02\x02\x44\x01\x00;"
@@ -83,12 +83,12 @@ def tiff(size_wh: tuple[int, int], *more: tuple[int, int], compression: int = 1,
 
 
 def tiled_tiff(size_wh: tuple[int, int], tile_wh: tuple[int, int]) -> bytes:
-    """A TIFF whose one tile is of another size than the picture."""
+    """A TIFF whose only tile has another size than the image."""
     return tiff(size_wh, (322, tile_wh[0]), (323, tile_wh[1]), (324, 8), (325, 100), compression=5)
 
 
 def webp(size_wh: tuple[int, int]) -> bytes:
-    """The extended header of a WebP, and no picture."""
+    """The extended header of a WebP without image data."""
     width, height = (side - 1 for side in size_wh)
     chunk = bytes(4) + width.to_bytes(3, "little") + height.to_bytes(3, "little")
     body = b"WEBPVP8X" + struct.pack("<I", len(chunk)) + chunk

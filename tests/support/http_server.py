@@ -1,4 +1,4 @@
-"""A server of our own that answers as a test decides."""
+"""An HTTP server whose answers a test decides."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Reply = tuple[int, bytes]
 
+POLL_SECONDS = 0.02  # a server ends this long after its shutdown, at most
+
 
 @contextmanager
 def answering(reply: Callable[[str, dict[str, str], bytes], Reply]) -> Iterator[str]:
-    """The address of a server; `reply(path, headers, body)` gives the status and content of each answer."""
+    """The URL of a server; `reply(path, headers, body)` returns the status and body of each response."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -30,7 +32,7 @@ def answering(reply: Callable[[str, dict[str, str], bytes], Reply]) -> Iterator[
             """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"

@@ -1,4 +1,4 @@
-"""A stand-in of the service for the page's tests: answers as a script says, and counts what it is asked."""
+"""A stand-in for the service in tests of the page: it answers as a test decides, and counts requests."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.client import Detection
+from service.answers import Detection
 from support.detections import detection, document
 from support.http_server import Reply, answering
 
-FOUND = (
+DETECTIONS = (
     detection((50, 90, 220, 400), 0, "person", 0.9),
     detection((300, 90, 420, 300), 5, "bus", 0.6),
     detection((10, 10, 90, 60), 0, "person", 0.3),
@@ -24,27 +24,27 @@ CLASSES = ("person", "bicycle", "car", "motorcycle", "airplane", "bus")
 Predict = Callable[[str, bytes], Reply]
 
 
-def found(model: str, body: bytes) -> Reply:
-    """What it answers unless the script says otherwise."""
-    return 200, json.dumps(document(FOUND, model=model)).encode()
+def detect_all(model: str, body: bytes) -> Reply:
+    """The answer unless a test sets another: DETECTIONS."""
+    return 200, json.dumps(document(DETECTIONS, model=model)).encode()
 
 
-def failing(status: int, kind: str, message: str) -> Predict:
-    """Every request fails in TorchServe's form."""
-    content = json.dumps({"code": status, "type": kind, "message": message}).encode()
+def failing(status: int, type: str, message: str) -> Predict:
+    """Every request fails, with an error response in TorchServe's form."""
+    content = json.dumps({"code": status, "type": type, "message": message}).encode()
     return lambda model, body: (status, content)
 
 
 @dataclass
 class StandIn:
-    """The script of a service, changeable while it runs. `states` are the models with what their workers are."""
+    """A service, changeable while it runs. `states`: the models and their workers' states; `requested`: predictions."""
 
     states: dict[str, str] = field(default_factory=lambda: {"yolov5s": "READY"})
-    predict: Predict = found
+    predict: Predict = detect_all
     token_refused: bool = False
     image_size: int = 640
     delay: float = 0.0
-    asked: Counter[str] = field(default_factory=Counter)
+    requested: Counter[str] = field(default_factory=Counter)
     url: str = ""
 
     def reply(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
@@ -54,7 +54,7 @@ class StandIn:
             return failing(400, "InvalidKeyException", "Token Authentication failed.")("", b"")
         if path.startswith("/predictions/"):
             with threading.Lock():
-                self.asked[path.removeprefix("/predictions/")] += 1
+                self.requested[path.removeprefix("/predictions/")] += 1
             time.sleep(self.delay)
             return self.predict(path.split("/")[2], body)
         return 200, json.dumps(self._management(path, query)).encode()
@@ -82,7 +82,7 @@ class StandIn:
 
 
 def card(name: str, classes: Sequence[str], image_size: int) -> dict[str, Any]:
-    """What a model says of itself."""
+    """The metadata of a model's archive."""
     defaults = {"confidence": 0.25, "iou": 0.45, "classes": None, "max_detections": 1000, "agnostic": False,
                 "multi_label": False, "image_size": image_size}  # fmt: skip
     return {
@@ -95,13 +95,13 @@ def card(name: str, classes: Sequence[str], image_size: int) -> dict[str, Any]:
 
 @contextmanager
 def standing_in() -> Iterator[StandIn]:
-    """A stand-in that runs within the block."""
+    """A stand-in that runs during the block."""
     stand_in = StandIn()
     with answering(stand_in.reply) as url:
         stand_in.url = url
         yield stand_in
 
 
-def only(*detections: Detection) -> Predict:
-    """A model that finds just these."""
+def detect_only(*detections: Detection) -> Predict:
+    """A model that finds these detections."""
     return lambda model, body: (200, json.dumps(document(detections, model=model)).encode())

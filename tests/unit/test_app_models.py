@@ -8,8 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from page import session
 from page.password import Permit
-from service.client import Client, Failed, Refused
-from support.app_test import click, forget, service, text_of
+from service.client import Client
+from service.error_responses import error_of_response
+from support.app_test import clear_caches, click, service, session_of, text_of
 from support.app_test import opened as opened_at_detect
 from support.stand_in import StandIn
 
@@ -20,18 +21,18 @@ Changes = list[tuple[str, str]]
 
 @pytest.fixture
 def changes(monkeypatch: pytest.MonkeyPatch) -> Changes:
-    """What the page would change of the server."""
-    made: Changes = []
+    """The changes that the page requests from the server, which does not get them."""
+    requested: Changes = []
     real = Client.call
 
     def call(self: Client, api: Any, method: str, path: str, **arguments: Any) -> requests.Response:
         if method != "GET":
-            made.append((method, path))
+            requested.append((method, path))
             return requests.Response()
         return real(self, api, method, path, **arguments)
 
     monkeypatch.setattr(Client, "call", call)
-    return made
+    return requested
 
 
 def opened() -> AppTest:
@@ -49,15 +50,15 @@ def unlock(app: AppTest, password: str) -> AppTest:
     return click(app, "Unlock")
 
 
-def test_everybody_sees_what_is_served(service: StandIn) -> None:
+def test_every_visitor_sees_the_served_models(service: StandIn) -> None:
     text = text_of(opened())
-    for words in ("Version 1.0, ready, default", "1 of 1", "0, at most 100", "fp32", "openvino", "Worker 9000"):
-        assert words in text
+    for fact in ("Version 1.0, ready, default", "1 of 1", "0, at most 100", "fp32", "openvino", "Worker 9000"):
+        assert fact in text
 
 
-def test_without_a_password_it_says_how_to_get_one(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_password_the_page_shows_how_to_set_one(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UI_OPERATOR_PASSWORD")
-    forget()
+    clear_caches()
     app = opened()
     assert "Operator actions are off" in text_of(app)
     assert "UI_OPERATOR_PASSWORD" in app.code[0].value
@@ -66,7 +67,7 @@ def test_without_a_password_it_says_how_to_get_one(service: StandIn, monkeypatch
 
 def test_a_wrong_password_unlocks_nothing(service: StandIn, changes: Changes) -> None:
     app = unlock(opened(), "wrong")
-    assert "Nothing was unlocked" in text_of(app)
+    assert "The password was not accepted" in text_of(app)
     assert labels(app) == {"Unlock"}
     assert changes == []
 
@@ -74,7 +75,7 @@ def test_a_wrong_password_unlocks_nothing(service: StandIn, changes: Changes) ->
 @pytest.mark.parametrize("forged", [True, "secret", Permit("guess")])
 def test_a_forged_session_unlocks_nothing(service: StandIn, forged: object) -> None:
     app = opened()
-    app.session_state["permit"] = forged
+    session_of(app).permit = forged  # type: ignore[assignment]
     app.session_state["operator"] = True
     app.run()
     assert labels(app) == {"Unlock"}
@@ -91,25 +92,30 @@ def test_an_operator_acts_until_locked(service: StandIn, changes: Changes) -> No
     assert labels(app) == {"Unlock"}
 
 
-def test_a_permit_that_was_taken_back_changes_nothing(service: StandIn, changes: Changes) -> None:
+def test_an_invalidated_permit_changes_nothing(service: StandIn, changes: Changes) -> None:
     app = unlock(opened(), "secret")
-    session.gate().lock(app.session_state["permit"])
-    button = next(each for each in app.button if each.label == "Unload")
+    permit = session_of(app).permit
+    assert permit
+    session.gate().lock(permit)
+    button = next(button for button in app.button if button.label == "Unload")
     button.click().run()
     assert changes == []
     assert labels(app) == {"Unlock"}
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
-        (Refused("Requested method is not allowed", 405, "MethodNotAllowedException"), "without an operator password"),
-        (Refused("already registered", 409, "ConflictStatusException"), "Unregister that version first"),
-        (Failed("Failed to start workers", 500, "InternalServerException"), "The workers did not start"),
+        (
+            error_of_response(405, "MethodNotAllowedException", "Requested method is not allowed"),
+            "without an operator password",
+        ),
+        (error_of_response(409, "ConflictStatusException", "already registered"), "Unregister that version first"),
+        (error_of_response(500, "InternalServerException", "Failed to start workers"), "The workers did not start"),
     ],
 )
-def test_what_the_server_refuses_is_explained(
-    service: StandIn, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+def test_a_refused_change_is_explained(
+    service: StandIn, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
 ) -> None:
     app = unlock(opened(), "secret")
     real = Client.call
@@ -120,32 +126,32 @@ def test_what_the_server_refuses_is_explained(
         return real(self, api, method, path, **arguments)
 
     monkeypatch.setattr(Client, "call", call)
-    assert words in text_of(click(app, "Scale"))
+    assert message in text_of(click(app, "Scale"))
 
 
 @pytest.mark.parametrize(
-    ("state", "words"), [("UNLOADING", "starting"), ("NONE", "not loaded"), ("GONE", "worker gone")]
+    ("state", "label"), [("UNLOADING", "starting"), ("NONE", "not loaded"), ("GONE", "no running worker")]
 )
-def test_each_state_has_its_word(service: StandIn, state: str, words: str) -> None:
+def test_each_state_has_its_label(service: StandIn, state: str, label: str) -> None:
     service.states = {"yolov5s": state}
-    assert f"Version 1.0, {words}, default" in text_of(opened())
+    assert f"Version 1.0, {label}, default" in text_of(opened())
 
 
-def test_a_server_without_models_says_what_to_do(service: StandIn) -> None:
+def test_without_models_the_page_shows_what_to_do(service: StandIn) -> None:
     service.states = {}
     assert "The server has no models" in text_of(unlock(opened(), "secret"))
 
 
-def test_a_server_that_is_gone_is_a_sentence(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_explained(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("INFERENCE_URL", "MANAGEMENT_URL", "METRICS_URL"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    forget()
+    clear_caches()
     assert "The server does not answer" in text_of(unlock(opened(), "secret"))
 
 
-def test_metrics_that_are_away_take_nothing_else_with_them(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_metrics_the_rest_of_the_page_is_shown(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METRICS_URL", "http://127.0.0.1:9")
-    forget()
+    clear_caches()
     text = text_of(opened())
     assert "no answer from http" in text
     assert "Version 1.0, ready, default" in text

@@ -12,7 +12,7 @@ from results.decode import InvalidPicture, open_picture
 from results.drawing import colour_of, draw, text_colour_on
 from results.lettering import Lettering, printable, runs
 from results.placement import place
-from service.client import Detection
+from service.answers import Detection
 from support.detections import Box, detection
 
 
@@ -30,20 +30,20 @@ def share_of(image: Image.Image, colour: tuple[int, int, int]) -> float:
     return float(np.all(np.asarray(image) == colour, axis=2).mean())
 
 
-def test_nothing_found_leaves_the_picture_as_it_is() -> None:
+def test_without_detections_the_picture_is_unchanged() -> None:
     drawn = draw(picture((640, 480)), [])
     assert drawn.size == (640, 480)
     assert drawn.getextrema() == ((0, 0), (0, 0), (0, 0))
 
 
-def test_a_box_stands_where_it_was_found_in_its_class_s_colour() -> None:
+def test_a_box_is_drawn_at_its_place_in_its_class_s_colour() -> None:
     drawn = draw(picture((640, 480)), [detection((100, 200, 300, 400), class_id=5)])
     for point in [(100, 300), (300, 300), (200, 400)]:
         assert drawn.getpixel(point) == colour_of(5)
     assert drawn.getpixel((200, 300)) == (0, 0, 0)
 
 
-def test_a_box_is_seen_on_a_background_of_its_own_colour() -> None:
+def test_a_box_is_visible_on_a_background_of_its_own_colour() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (1200, 800), colour_of(3)).save(buffer, "PNG")
     drawn = draw(buffer.getvalue(), [detection((100, 200, 300, 400), class_id=3, name="")])
@@ -77,7 +77,7 @@ def test_labels_of_neighbours_do_not_hide_each_other() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_any_label_has_its_place_inside_the_picture(seed: int) -> None:
+def test_any_label_is_placed_inside_the_picture(seed: int) -> None:
     generator = np.random.default_rng(seed)
     corner = generator.uniform(-20, 640, (60, 2))
     boxes = np.concatenate([corner, corner + generator.uniform(0, 200, (60, 2))], axis=1)
@@ -99,7 +99,7 @@ def test_any_label_has_its_place_inside_the_picture(seed: int) -> None:
         ("😀 face", 2),
     ],
 )
-def test_a_name_of_any_script_is_written_with_a_font_that_has_it(name: str, fonts: int) -> None:
+def test_a_name_of_any_script_is_drawn_with_a_font_that_has_it(name: str, fonts: int) -> None:
     assert printable(name) == name
     found = [index for index, run in runs(name) if run.strip()]
     assert len(set(found)) == fonts
@@ -112,12 +112,12 @@ def test_two_names_of_one_script_look_different() -> None:
     assert np.any(np.asarray(first) != np.asarray(second))
 
 
-def test_a_character_that_no_font_has_is_written_as_its_code() -> None:
+def test_a_character_that_no_font_has_is_drawn_as_its_code() -> None:
     assert printable("a\U00010cc0") == "a[U+10CC0]"
     assert printable("line\nbreak\x07\u202e") == "line break"
 
 
-def test_a_picture_is_drawn_upright_as_the_service_saw_it() -> None:
+def test_a_picture_is_drawn_upright() -> None:
     assert draw(picture((640, 480), orientation=6), []).size == (480, 640)
 
 
@@ -134,7 +134,7 @@ def test_an_icon_is_enlarged_by_a_whole_factor_with_sharp_pixels() -> None:
 
 
 def test_a_large_photo_is_drawn_at_the_size_of_the_screen() -> None:
-    drawn = draw(picture((3840, 2160), form="JPEG"), [detection((384, 216, 1920, 1080), class_id=4)], longest=1440)
+    drawn = draw(picture((3840, 2160), form="JPEG"), [detection((384, 216, 1920, 1080), class_id=4)], max_side=1440)
     assert drawn.size == (1440, 810)
     assert drawn.getpixel((144, 300)) == colour_of(4)
     assert draw(picture((3840, 2160), form="JPEG"), []).size == (3840, 2160)
@@ -145,8 +145,8 @@ def test_a_large_photo_is_drawn_at_the_size_of_the_screen() -> None:
     [("JPEG", "CMYK"), ("PNG", "I;16"), ("TIFF", "I;16"), ("PNG", "RGBA"), ("PNG", "P"), ("WEBP", "RGBA"),
      ("TIFF", "RGB"), ("JPEG", "L")],
 )  # fmt: skip
-def test_pictures_of_all_kinds_are_shown_in_rgb(form: str, mode: str) -> None:
-    opened, size_wh = open_picture(picture((1200, 700), form=form, mode=mode), longest=600)
+def test_pictures_of_all_formats_are_decoded_to_rgb(form: str, mode: str) -> None:
+    opened, size_wh = open_picture(picture((1200, 700), form=form, mode=mode), max_side=600)
     assert (opened.mode, opened.size, size_wh) == ("RGB", (600, 350), (1200, 700))
 
 
@@ -159,14 +159,14 @@ def test_sixteen_bits_keep_their_high_byte() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_size_is_that_of_the_upright_picture(orientation: int) -> None:
-    opened, size_wh = open_picture(picture((1200, 700), orientation, "JPEG"), longest=600)
+    opened, size_wh = open_picture(picture((1200, 700), orientation, "JPEG"), max_side=600)
     turned = orientation >= 5
     assert size_wh == ((700, 1200) if turned else (1200, 700))
     assert opened.size == ((350, 600) if turned else (600, 350))
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", picture((640, 480))[:100], picture((9000, 9000), mode="1")])
-def test_what_is_no_picture_or_too_large_a_one_is_refused(data: bytes) -> None:
+def test_other_bytes_and_too_large_pictures_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidPicture):
         open_picture(data)
 
@@ -178,7 +178,7 @@ def test_a_class_keeps_its_colour_and_neighbours_differ() -> None:
         assert sum(abs(a - b) for a, b in zip(first, second, strict=True)) > 90
 
 
-def test_text_on_any_class_s_colour_can_be_read() -> None:
+def test_text_on_any_class_s_colour_has_enough_contrast() -> None:
     def luminance(colour: tuple[int, int, int]) -> float:
         def linear(channel: int) -> float:
             share = channel / 255
@@ -192,8 +192,8 @@ def test_text_on_any_class_s_colour_can_be_read() -> None:
         assert (bright + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_a_mark_is_seen() -> None:
-    drawn: Callable[[str], Image.Image] = lambda mark: draw(picture((640, 480)), [], mark=mark)  # noqa: E731
+def test_a_banner_is_drawn() -> None:
+    drawn: Callable[[str], Image.Image] = lambda banner: draw(picture((640, 480)), [], banner=banner)  # noqa: E731
     assert share_of(drawn("Simulated"), (255, 196, 0)) > 0.02
     assert share_of(drawn(""), (255, 196, 0)) == 0
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from results.exports import (
-    Shown,
+    PictureAnswer,
     annotated_png,
     file_name,
     safe_name,
@@ -26,15 +26,18 @@ from results.exports import (
 from results.simulation import simulate
 from support.detections import answer, detection, png
 
-FOUND = [detection((51.09, 94.54, 223.21, 402.69), 0, "person", 0.83789), detection((10, 20, 110, 60), 5, "bus", 0.4)]
+DETECTIONS = [
+    detection((51.09, 94.54, 223.21, 402.69), 0, "person", 0.83789),
+    detection((10, 20, 110, 60), 5, "bus", 0.4),
+]
 
 
-def shown(name: str = "bus.jpg") -> Shown:
-    return Shown(name, png(), answer(FOUND))
+def shown(name: str = "bus.jpg") -> PictureAnswer:
+    return PictureAnswer(name, png(), answer(DETECTIONS))
 
 
 def test_json_is_the_server_s_document() -> None:
-    assert json.loads(to_json(shown())) == answer(FOUND).document
+    assert json.loads(to_json(shown())) == answer(DETECTIONS).document
 
 
 def test_csv_has_a_row_for_each_detection() -> None:
@@ -45,8 +48,8 @@ def test_csv_has_a_row_for_each_detection() -> None:
 
 
 def test_no_cell_of_the_csv_is_a_formula() -> None:
-    found = [detection((1, 2, 3, 4), 0, "=HYPERLINK(1)")]
-    rows = list(csv.reader(io.StringIO(to_csv([Shown("+1.jpg", png(), answer(found))]))))
+    detections = [detection((1, 2, 3, 4), 0, "=HYPERLINK(1)")]
+    rows = list(csv.reader(io.StringIO(to_csv([PictureAnswer("+1.jpg", png(), answer(detections))]))))
     assert rows[1][0] == "'+1.jpg"
     assert rows[1][2] == "'=HYPERLINK(1)"
 
@@ -65,7 +68,7 @@ def test_coco_loads_in_pycocotools(tmp_path: Path) -> None:
     assert annotation["score"] == 0.83789
 
 
-def test_yolo_is_in_shares_of_the_picture() -> None:
+def test_yolo_boxes_are_shares_of_the_picture_s_size() -> None:
     lines = [line.split() for line in to_yolo(shown()).splitlines()]
     assert [line[0] for line in lines] == ["0", "5"]
     shares = [60 / 640, 40 / 480, 100 / 640, 40 / 480, 0.4]
@@ -82,7 +85,7 @@ def test_the_annotated_picture_is_a_png_of_full_size() -> None:
     assert (picture.format, picture.size) == ("PNG", (640, 480))
 
 
-def test_the_zip_holds_everything_under_names_of_its_own() -> None:
+def test_the_zip_has_all_formats_under_unique_names() -> None:
     pictures = [shown("a.jpg"), shown("A.JPG"), shown("a.png"), shown("../../etc/passwd"), shown("猫.jpg")]
     archive = zipfile.ZipFile(io.BytesIO(to_zip(pictures)))
     names = archive.namelist()
@@ -110,14 +113,14 @@ def test_names_are_unique() -> None:
     assert unique_names(["a.jpg", "a.jpg", "A.png", "b"]) == ["a.jpg", "a-2.jpg", "A-3.png", "b"]
 
 
-def test_what_is_simulated_says_so_in_every_file() -> None:
-    made_up = Shown("bus.jpg", png(), simulate(png()))
-    assert json.loads(to_json(made_up))["simulated"] is True
-    assert "simulated" in to_csv([made_up])
-    assert "Simulated" in json.loads(to_coco([made_up]))["info"]["description"]
-    assert file_name(made_up, ".txt").startswith("simulated-")
-    assert "SIMULATED.txt" in zipfile.ZipFile(io.BytesIO(to_zip([made_up]))).namelist()
-    picture = Image.open(io.BytesIO(annotated_png(made_up)))
+def test_every_file_of_a_simulated_answer_is_marked() -> None:
+    simulated = PictureAnswer("bus.jpg", png(), simulate(png()))
+    assert json.loads(to_json(simulated))["simulated"] is True
+    assert "simulated" in to_csv([simulated])
+    assert "Simulated" in json.loads(to_coco([simulated]))["info"]["description"]
+    assert file_name(simulated, ".txt").startswith("simulated-")
+    assert "SIMULATED.txt" in zipfile.ZipFile(io.BytesIO(to_zip([simulated]))).namelist()
+    picture = Image.open(io.BytesIO(annotated_png(simulated)))
     assert picture.getpixel((2, 478)) == (255, 196, 0)
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from detection.suppression import Candidates, suppress
-from results.filtering import above
+from results.filtering import above_confidence
 from results.matching import iou_of, match
-from service.client import Detection
+from service.answers import Detection
 from support.detections import answer, detection
 
 CAT, DOG = "cat", "dog"
@@ -17,7 +17,7 @@ HALF = (0.0, 0.0, 10.0, 5.0)  # IoU with A is exactly 0.5
 FAR = (50.0, 50.0, 60.0, 60.0)
 
 
-def found(*boxes: tuple[tuple[float, float, float, float], str]) -> list[Detection]:
+def detections(*boxes: tuple[tuple[float, float, float, float], str]) -> list[Detection]:
     return [detection(xyxy, name=name, confidence=0.9 - 0.1 * index) for index, (xyxy, name) in enumerate(boxes)]
 
 
@@ -25,14 +25,14 @@ def found(*boxes: tuple[tuple[float, float, float, float], str]) -> list[Detecti
     ("answers", "finders"),
     [
         ([[], []], []),
-        ([found((A, CAT)), []], [(0,)]),
-        ([found((A, CAT)), found((A, CAT))], [(0, 1)]),
-        ([found((A, CAT)), found((HALF, CAT))], [(0, 1)]),
-        ([found((A, CAT)), found((A, DOG))], [(0,), (1,)]),
-        ([found((A, CAT)), found((FAR, CAT))], [(0,), (1,)]),
-        ([found((A, CAT), (HALF, CAT)), found((A, CAT))], [(0, 1), (0,)]),
-        ([found((A, CAT)), found((A, CAT)), found((A, CAT))], [(0, 1, 2)]),
-        ([found((A, CAT)), [], found((HALF, CAT))], [(0, 2)]),
+        ([detections((A, CAT)), []], [(0,)]),
+        ([detections((A, CAT)), detections((A, CAT))], [(0, 1)]),
+        ([detections((A, CAT)), detections((HALF, CAT))], [(0, 1)]),
+        ([detections((A, CAT)), detections((A, DOG))], [(0,), (1,)]),
+        ([detections((A, CAT)), detections((FAR, CAT))], [(0,), (1,)]),
+        ([detections((A, CAT), (HALF, CAT)), detections((A, CAT))], [(0, 1), (0,)]),
+        ([detections((A, CAT)), detections((A, CAT)), detections((A, CAT))], [(0, 1, 2)]),
+        ([detections((A, CAT)), [], detections((HALF, CAT))], [(0, 2)]),
     ],
 )
 def test_one_object_is_matched_by_class_and_overlap(
@@ -42,7 +42,7 @@ def test_one_object_is_matched_by_class_and_overlap(
 
 
 def slow_match(answers: list[list[Detection]], iou: float) -> set[frozenset[tuple[int, int]]]:
-    """Joins the pair of groups with the closest members, again and again, until none may be joined."""
+    """Joins the two groups with the highest IoU of members, again and again, until no two may be joined."""
     groups = [{(model, index)} for model, found in enumerate(answers) for index in range(len(found))]
     while True:
         best = None
@@ -62,7 +62,7 @@ def slow_match(answers: list[list[Detection]], iou: float) -> set[frozenset[tupl
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_it_agrees_with_a_slow_and_obvious_matching(seed: int) -> None:
+def test_it_agrees_with_a_slow_and_simple_matching(seed: int) -> None:
     generator = np.random.default_rng(seed)
     answers = [
         [
@@ -71,17 +71,17 @@ def test_it_agrees_with_a_slow_and_obvious_matching(seed: int) -> None:
         ]
         for _ in range(3)
     ]
-    where = {id(each): (model, index) for model, found in enumerate(answers) for index, each in enumerate(found)}
-    got = {
-        frozenset(where[id(member)] for member in each.members if member is not None) for each in match(answers, 0.4)
+    place = {id(each): (model, index) for model, found in enumerate(answers) for index, each in enumerate(found)}
+    matches = {
+        frozenset(place[id(member)] for member in each.members if member is not None) for each in match(answers, 0.4)
     }
-    assert got == slow_match(answers, 0.4)
+    assert matches == slow_match(answers, 0.4)
 
 
 @pytest.mark.parametrize("limit", [5, 40, 1000])
 @pytest.mark.parametrize("agnostic", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_raising_the_threshold_here_is_the_same_as_asking_again(seed: int, agnostic: bool, limit: int) -> None:
+def test_raising_the_threshold_gives_the_answer_of_a_new_request(seed: int, agnostic: bool, limit: int) -> None:
     generator = np.random.default_rng(seed)
     corner = generator.uniform(0, 100, (200, 2))
     boxes = np.concatenate([corner, corner + generator.uniform(5, 60, (200, 2))], axis=1).astype(np.float32)
@@ -101,6 +101,6 @@ def test_raising_the_threshold_here_is_the_same_as_asking_again(seed: int, agnos
 
     low = answer(served(0.25))
     for threshold in (0.25, 0.33, 0.5, 0.71, 0.99):
-        raised = above(low, threshold)
+        raised = above_confidence(low, threshold)
         assert list(raised.detections) == served(threshold)
         assert len(raised.document["detections"]) == len(raised.detections)

@@ -10,7 +10,7 @@ from service.archives import Archive, is_archive_name, list_archives
 from service.environment import SettingsError
 
 
-def test_without_variables_the_page_belongs_to_the_service_beside_it() -> None:
+def test_without_variables_the_page_uses_the_service_on_this_machine() -> None:
     settings = Settings.from_environment({})
     assert settings.inference_url == "http://127.0.0.1:8080"
     assert settings.management_url == "http://127.0.0.1:8081"
@@ -19,7 +19,7 @@ def test_without_variables_the_page_belongs_to_the_service_beside_it() -> None:
     assert (settings.operator_password, settings.allow_urls) == (None, False)
 
 
-def test_variables_decide(tmp_path: Path) -> None:
+def test_variables_are_used(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("pässword \n")
     variables = {
@@ -50,7 +50,7 @@ def test_variables_decide(tmp_path: Path) -> None:
         ("UI_OPERATOR_PASSWORD_FILE", "/dev/null"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
+def test_an_invalid_value_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         Settings.from_environment({name: value})
 
@@ -72,11 +72,11 @@ def test_a_value_that_cannot_be_used_is_named(name: str, value: str) -> None:
         (f"{'x' * 200}.mar", False),
     ],
 )
-def test_only_a_plain_name_is_an_archive_s(file: str, expected: bool) -> None:
+def test_only_a_plain_file_name_is_an_archive_name(file: str, expected: bool) -> None:
     assert is_archive_name(file) == expected
 
 
-def test_what_is_no_archive_is_left_out_of_the_list(tmp_path: Path) -> None:
+def test_other_files_are_left_out_of_the_list_of_archives(tmp_path: Path) -> None:
     for name, manifest in (
         ("b-2.0.mar", '{"model": {"modelName": "b", "modelVersion": "2.0"}}'),
         ("a.mar", '{"model": {"modelName": "a", "modelVersion": "1.0"}}'),

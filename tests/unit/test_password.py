@@ -8,7 +8,7 @@ from page.password import Gate, NotPermitted, Permit, WrongPassword
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -17,7 +17,7 @@ class Clock:
         return self.now
 
 
-def test_the_right_password_gives_a_permit_until_it_is_handed_back() -> None:
+def test_the_right_password_gives_a_permit_until_the_gate_is_locked() -> None:
     gate = Gate("pässword")
     permit = gate.unlock("pässword")
     gate.require(permit)
@@ -34,13 +34,13 @@ def test_nothing_else_is_a_permit(forged: object) -> None:
         gate.require(forged)
 
 
-def test_a_permit_of_another_gate_is_none() -> None:
+def test_a_permit_of_another_gate_is_invalid() -> None:
     with pytest.raises(NotPermitted):
         Gate("a").require(Gate("a").unlock("a"))
 
 
 @pytest.mark.parametrize("password", [None, ""])
-def test_without_a_password_nobody_is_an_operator(password: str | None) -> None:
+def test_without_a_password_there_is_no_operator(password: str | None) -> None:
     gate = Gate(password)
     assert not gate.exists
     with pytest.raises(NotPermitted, match="off"):
@@ -63,19 +63,19 @@ def test_the_delay_grows_with_each_failure_and_the_right_password_ends_it() -> N
     assert caught.value.delay == 1
 
 
-def test_during_the_delay_no_password_is_looked_at_whoever_asks() -> None:
+def test_during_the_delay_no_password_is_checked() -> None:
     clock = Clock()
     gate = Gate("right", clock)
     with pytest.raises(WrongPassword):
         gate.unlock("wrong")
     clock.now += 0.5
-    with pytest.raises(WrongPassword, match="in 1 s"):
+    with pytest.raises(WrongPassword, match="is accepted in 1 s"):
         gate.unlock("right")
     clock.now += 0.5
     gate.unlock("right")
 
 
-def test_guesses_from_many_sessions_at_once_are_one_guess() -> None:
+def test_only_one_of_many_simultaneous_guesses_is_checked() -> None:
     gate = Gate("right")
     compared = []
 
@@ -93,7 +93,7 @@ def test_guesses_from_many_sessions_at_once_are_one_guess() -> None:
     assert sorted(compared) == [False] * 19 + [True]
 
 
-def test_nothing_that_is_printed_tells_the_secret() -> None:
+def test_no_text_reveals_the_secret() -> None:
     gate = Gate("right")
     permit = gate.unlock("right")
     assert permit.secret not in repr(permit)

@@ -1,4 +1,4 @@
-"""How a swap is rolled back, against a stand-in for the client that fails where it is told to."""
+"""The rollback of a swap, with a stand-in for the client that fails where a test wants it to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from page.password import Gate, NotPermitted
-from page.swap_job import Exchanges
+from page.swap_job import SwapJobs
 from service import drain as drain_module
 from service import swap as swap_module
 from service.answers import Answer, Detection
@@ -19,7 +19,7 @@ from service.swap import Step, SwapFailed, hot_swap
 
 
 @pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drain_module, "SETTLE_SECONDS", 0.0)
     monkeypatch.setattr(drain_module, "POLL_SECONDS", 0.001)
     monkeypatch.setattr(swap_module, "POLL_SECONDS", 0.001)
@@ -28,7 +28,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Service:
-    """Versions of one model, each with its ready workers; `2.0` is what any archive holds."""
+    """Versions of one model, each with its ready workers. Every archive is version 2.0."""
 
     def __init__(self, **faults: Exception | object) -> None:
         self.versions = {"1.0": 2}
@@ -74,7 +74,7 @@ class Service:
 
     def describe(self, _model: str, version: str, customized: bool) -> list[dict[str, Any]]:
         self.descriptions += 1
-        if "foreign" in self.faults:
+        if "other_project" in self.faults:
             return [{"customizedMetadata": None}]
         return [{"customizedMetadata": {"worker": 10 + self.descriptions % self.versions[version]}}]
 
@@ -97,7 +97,7 @@ def swap(service: Service, check: Callable[[], None] = lambda: None) -> tuple[li
     return steps, ""
 
 
-def test_the_old_version_goes_once_each_of_its_workers_was_idle() -> None:
+def test_the_old_version_is_removed_after_each_of_its_workers_was_idle() -> None:
     service = Service()
     _, failure = swap(service)
     assert failure == ""
@@ -112,15 +112,15 @@ def test_the_old_version_goes_once_each_of_its_workers_was_idle() -> None:
         ({"register": Failed("Failed to start workers", 500)}, "Failed to start workers"),
         ({"stays_starting": True}, "0 of 2 workers after"),
         ({"detect": Failed("Worker died.", 507)}, "Worker died"),
-        ({"detect": Failed("no detection document")}, "no detection document"),
+        ({"detect": Failed("not a detection document")}, "not a detection document"),
         ({"answers_as": "9.9"}, "2.0 was asked and m 9.9 answered"),
         ({"box": (1.0, 1.0, 9.0, 5.0)}, "impossible detection"),
         ({"box": (5.0, 1.0, 1.0, 5.0)}, "impossible detection"),
         ({"set_default": Refused("no", 403)}, "no"),
-        ({"detect_default": Unreachable("gone")}, "gone"),
+        ({"detect_default": Unreachable("no answer")}, "no answer"),
     ],
 )
-def test_whatever_fails_the_old_version_serves_as_before(faults: dict[str, Any], reason: str) -> None:
+def test_after_any_failure_the_old_version_serves_as_before(faults: dict[str, Any], reason: str) -> None:
     service = Service(**faults)
     steps, failure = swap(service)
     assert (service.versions, service.default) == ({"1.0": 2}, "1.0")
@@ -129,7 +129,7 @@ def test_whatever_fails_the_old_version_serves_as_before(faults: dict[str, Any],
     assert [step.state for step in steps[-3:]] == ["failed", "running", "done"]
 
 
-def test_an_archive_that_is_none_changes_nothing() -> None:
+def test_an_invalid_archive_name_changes_nothing() -> None:
     service = Service()
     steps: list[Step] = []
     with pytest.raises(SwapFailed, match=r"expected the name of a \.mar file"):
@@ -141,11 +141,11 @@ def test_an_archive_that_is_none_changes_nothing() -> None:
     ("faults", "reason"),
     [
         ({"queued 1.0": True}, "still had requests"),
-        ({"foreign": True}, "does not tell which of its workers is idle"),
+        ({"other_project": True}, "does not tell which of its workers is idle"),
         ({"delete 1.0": Failed("timeout", 500)}, "timeout"),
     ],
 )
-def test_an_old_version_that_cannot_be_removed_stays_and_that_is_said(faults: dict[str, Any], reason: str) -> None:
+def test_an_old_version_that_cannot_be_removed_stays_and_is_named(faults: dict[str, Any], reason: str) -> None:
     service = Service(**faults)
     steps, failure = swap(service)
     assert (set(service.versions), service.default) == ({"1.0", "2.0"}, "2.0")
@@ -154,14 +154,14 @@ def test_an_old_version_that_cannot_be_removed_stays_and_that_is_said(faults: di
     assert steps[-1].state == "failed"
 
 
-def test_a_roll_back_that_fails_is_said_to_have_failed() -> None:
-    faults = {"detect": Failed("Worker died."), "delete 2.0": Unreachable("gone")}
+def test_a_failed_rollback_is_reported() -> None:
+    faults = {"detect": Failed("Worker died."), "delete 2.0": Unreachable("no answer")}
     steps, failure = swap(Service(**faults))
-    assert "Worker died. Rolling back failed too" in failure
-    assert steps[-1] == Step("Roll back", "failed", "gone")
+    assert "Worker died. The rollback failed too" in failure
+    assert steps[-1] == Step("Roll back", "failed", "no answer")
 
 
-def test_who_is_no_operator_begins_nothing_and_who_was_one_finishes() -> None:
+def test_a_swap_needs_a_permit_at_its_start_only() -> None:
     service, gate = Service(), Gate("secret")
     with pytest.raises(NotPermitted):
         swap(service, lambda: gate.require(None))
@@ -175,30 +175,30 @@ def test_who_is_no_operator_begins_nothing_and_who_was_one_finishes() -> None:
 
 
 @pytest.mark.parametrize("workers", [-1, 65])
-def test_a_number_of_workers_that_cannot_be_is_refused(workers: int) -> None:
+def test_an_invalid_number_of_workers_is_refused(workers: int) -> None:
     service = Service()
     with pytest.raises(InvalidAction, match="expected 0 to 64"):
         Operator(cast(Client, service)).scale("m", "1.0", workers)
     assert service.changes == []
 
 
-def test_an_exchange_goes_on_in_the_background_one_at_a_time() -> None:
-    service, exchanges = Service(), Exchanges()
+def test_a_swap_runs_in_the_background_one_at_a_time() -> None:
+    service, jobs = Service(), SwapJobs()
     steps = hot_swap(Operator(cast(Client, service)), "m", "m-2.0.mar", b"")
-    thread = exchanges.start("m", "m-2.0.mar", steps)
+    thread = jobs.start("m", "m-2.0.mar", steps)
     thread.join(5)
-    last = exchanges.last
+    last = jobs.last
     assert last is not None
     assert (last.running, last.failure) == (False, None)
     assert [step.state for step in last.steps] == ["done"] * 6
-    exchanges.require_none()
+    jobs.require_none()
 
 
-def test_a_failed_exchange_keeps_its_reason() -> None:
-    exchanges = Exchanges()
+def test_a_failed_swap_keeps_its_reason() -> None:
+    jobs = SwapJobs()
     service = Service(detect=Failed("Worker died.", 507))
-    exchanges.start("m", "m-2.0.mar", hot_swap(Operator(cast(Client, service)), "m", "m-2.0.mar", b"")).join(5)
-    last = exchanges.last
+    jobs.start("m", "m-2.0.mar", hot_swap(Operator(cast(Client, service)), "m", "m-2.0.mar", b"")).join(5)
+    last = jobs.last
     assert last is not None
     assert isinstance(last.failure, SwapFailed)
     assert [(step.name, step.state) for step in last.steps][-2:] == [("Try a picture", "failed"), ("Roll back", "done")]

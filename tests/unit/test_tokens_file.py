@@ -1,4 +1,4 @@
-"""Tokens that expire, against a stand-in that renews them as TorchServe does: into the key file, the old one void."""
+"""Expiring tokens, with a stand-in that renews them as TorchServe does: it writes a new one and refuses the old one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REFUSAL = (
 
 
 class StandIn:
-    """Both APIs of a service with this key file."""
+    """The two APIs of a service with this key file."""
 
     def __init__(self, key_file: Path) -> None:
         self.key_file = key_file
@@ -39,7 +39,7 @@ class StandIn:
         self.key_file.write_text(json.dumps(content | ({"API": {"key": "a0"}} if api_key else {})))
 
     def expire(self, api_key: bool = True) -> None:
-        """What both tokens are after their time: in the file, and refused."""
+        """Both tokens expire: the file keeps them, and the service refuses them."""
         self.write(PAST, api_key)
         self.valid = {api: f"none but the next {api}" for api in self.valid}
 
@@ -69,7 +69,7 @@ def service(tmp_path: Path) -> Iterator[tuple[StandIn, str]]:
         yield stand_in, url
 
 
-def test_an_expired_token_is_renewed_unnoticed(tmp_path: Path) -> None:
+def test_an_expired_token_is_renewed(tmp_path: Path) -> None:
     with service(tmp_path) as (stand_in, url):
         client = Client(url, url, stand_in.key_file)
         assert client.health().alive
@@ -88,7 +88,7 @@ def test_many_clients_renew_an_expired_token_once(tmp_path: Path) -> None:
         assert stand_in.renewals == ["inference"]
 
 
-def test_a_token_that_is_refused_before_its_time_is_not_renewed(tmp_path: Path) -> None:
+def test_a_token_that_is_refused_before_it_expires_is_not_renewed(tmp_path: Path) -> None:
     with service(tmp_path) as (stand_in, url):
         stand_in.valid["inference"] = "of another start"
         with pytest.raises(InvalidToken):
@@ -97,7 +97,7 @@ def test_a_token_that_is_refused_before_its_time_is_not_renewed(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("without", ["the API key", "the management address"])
-def test_who_may_not_renew_says_so_and_waits_for_somebody_else(tmp_path: Path, without: str) -> None:
+def test_a_client_that_cannot_renew_raises_until_another_client_has_renewed(tmp_path: Path, without: str) -> None:
     with service(tmp_path) as (stand_in, url):
         stand_in.expire(api_key=without != "the API key")
         client = Client(url, None if without == "the management address" else url, stand_in.key_file)

@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from page import url_download
-from page.url_download import NotFetched, fetch, is_public
+from page.url_download import DownloadFailed, download, is_public
 from support.detections import png
+from support.http_server import POLL_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -20,12 +21,12 @@ from support.detections import png
      "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:3fff:fdd2",
      "2001:db8::1"],
 )  # fmt: skip
-def test_addresses_that_are_not_of_the_internet_are_told(address: str) -> None:
+def test_other_addresses_are_not_public(address: str) -> None:
     assert not is_public(ipaddress.ip_address(address))
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:2800:220:1:248:1893:25c8:1946"])
-def test_addresses_of_the_internet_are_told(address: str) -> None:
+def test_addresses_of_the_internet_are_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
@@ -35,17 +36,17 @@ def test_addresses_of_the_internet_are_told(address: str) -> None:
      "http://example.org:8080/a.jpg", "http://example.org:99999/a.jpg", "http://[::1", "http://127.0.0.1/a.jpg",
      "http://2130706433/a.jpg", "http://[::ffff:127.0.0.1]/a.jpg", "http://localhost/a.jpg", "http://0/a.jpg"],
 )  # fmt: skip
-def test_other_addresses_are_refused(url: str) -> None:
-    with pytest.raises(NotFetched):
-        fetch(url)
+def test_invalid_and_local_urls_are_refused(url: str) -> None:
+    with pytest.raises(DownloadFailed):
+        download(url)
 
 
-Answering = Callable[[BaseHTTPRequestHandler], None]
+Reply = Callable[[BaseHTTPRequestHandler], None]
 
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[int]:
-    """The port of a server that answers as the test's parameter does."""
+    """The port of a server whose answer is the test's parameter."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -55,14 +56,14 @@ def server(request: pytest.FixtureRequest) -> Iterator[int]:
             """Nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
+        thread = threading.Thread(target=listening.serve_forever, args=(POLL_SECONDS,))
         thread.start()
         yield listening.server_address[1]
         listening.shutdown()
         thread.join()
 
 
-def replying(status: int, headers: dict[str, str], body: bytes = b"") -> Answering:
+def replying(status: int, headers: dict[str, str], body: bytes = b"") -> Reply:
     def reply(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
         for name, value in headers.items():
@@ -73,25 +74,25 @@ def replying(status: int, headers: dict[str, str], body: bytes = b"") -> Answeri
     return reply
 
 
-def elsewhere(handler: BaseHTTPRequestHandler) -> None:
-    """Leads to the picture, which is named by its path."""
+def redirecting(handler: BaseHTTPRequestHandler) -> None:
+    """Redirects to the picture, whose path gives its name."""
     if handler.path == "/start":
         return replying(302, {"Location": "/pictures/a%20b.png?size=1"})(handler)
     return replying(200, {"Content-Type": "image/png"}, png())(handler)
 
 
-def everywhere(_: object) -> bool:
+def allow_all(_: object) -> bool:
     return True
 
 
-@pytest.mark.parametrize("server", [elsewhere], indirect=True)
-def test_a_picture_is_fetched_where_a_redirect_leads(server: int) -> None:
-    fetched = fetch(f"http://127.0.0.1:{server}/start", everywhere, (server,))
-    assert (fetched.name, fetched.data) == ("a b.png", png())
+@pytest.mark.parametrize("server", [redirecting], indirect=True)
+def test_a_redirect_is_followed(server: int) -> None:
+    picture = download(f"http://127.0.0.1:{server}/start", allow_all, (server,))
+    assert (picture.name, picture.data) == ("a b.png", png())
 
 
 @pytest.mark.parametrize(
-    ("server", "said"),
+    ("server", "message"),
     [
         (replying(404, {}), "404"),
         (replying(200, {"Content-Type": "text/html"}, b"<html>"), "text/html"),
@@ -103,21 +104,21 @@ def test_a_picture_is_fetched_where_a_redirect_leads(server: int) -> None:
     ],
     indirect=["server"],
 )
-def test_what_is_no_picture_is_refused_in_words(server: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_has_its_message(server: int, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(url_download, "MAX_BYTES", 1000)
-    with pytest.raises(NotFetched, match=said):
-        fetch(f"http://127.0.0.1:{server}/a.png", everywhere, (server,))
+    with pytest.raises(DownloadFailed, match=message):
+        download(f"http://127.0.0.1:{server}/a.png", allow_all, (server,))
 
 
 @pytest.mark.parametrize("server", [replying(302, {"Location": "http://localhost/secret"})], indirect=True)
-def test_a_redirect_is_checked_like_the_first_address(server: int) -> None:
-    first = {"127.0.0.1"}  # permitted once, as if it were public
+def test_a_redirect_is_checked_like_the_first_url(server: int) -> None:
+    first = {"127.0.0.1"}  # allowed once, as if it were public
 
-    def permits(address: url_download.Address) -> bool:
+    def is_allowed(address: url_download.Address) -> bool:
         return bool(first) and str(address) == first.pop()
 
-    with pytest.raises(NotFetched, match="not a public address"):
-        fetch(f"http://127.0.0.1:{server}/a.png", permits, (server, 80))
+    with pytest.raises(DownloadFailed, match="not a public address"):
+        download(f"http://127.0.0.1:{server}/a.png", is_allowed, (server, 80))
 
 
 @pytest.mark.parametrize("server", [replying(200, {"Content-Type": "image/png"}, png())], indirect=True)
@@ -131,17 +132,17 @@ def test_the_connection_goes_to_the_address_that_was_checked(server: int, monkey
     connected: list[str] = []
     connect = socket.create_connection
 
-    def note(address: tuple[str, int], timeout: float) -> socket.socket:
+    def record(address: tuple[str, int], timeout: float) -> socket.socket:
         connected.append(address[0])
         return connect(address, timeout)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    monkeypatch.setattr(socket, "create_connection", note)
-    with pytest.raises(NotFetched, match="not a public address"):
-        fetch(f"http://rebinding.example:{server}/a.png", ports=(server,))
+    monkeypatch.setattr(socket, "create_connection", record)
+    with pytest.raises(DownloadFailed, match="not a public address"):
+        download(f"http://rebinding.example:{server}/a.png", ports=(server,))
     assert connected == []
     monkeypatch.undo()
-    monkeypatch.setattr(socket, "create_connection", note)
-    fetch(f"http://127.0.0.1:{server}/a.png", everywhere, (server,))
-    assert connected == ["127.0.0.1"]  # a number: nothing is resolved a second time
+    monkeypatch.setattr(socket, "create_connection", record)
+    download(f"http://127.0.0.1:{server}/a.png", allow_all, (server,))
+    assert connected == ["127.0.0.1"]  # an address: no name is resolved a second time
     assert resolved == ["rebinding.example"]

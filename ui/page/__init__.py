@@ -1,1 +1,1 @@
-"""Streamlit widgets, and the state behind them."""
+"""The Streamlit widgets of the page and the state behind them."""

@@ -1,18 +1,18 @@
-"""Live charts of what the models do."""
+"""Live charts of the models' requests and times."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import streamlit as st
 
 from page import notices, session
-from page.messages import explain
 from service.errors import ServiceError
 from service.metrics import History, Point, scrape
 
-EVERY = 2.0  # seconds between two scrapes
-KEPT = 300  # scrapes: ten minutes
+SCRAPE_SECONDS = 2.0
+MAX_SCRAPES = 300  # ten minutes
 CHARTS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
     ("Requests per second", "requests/s", lambda point: point.requests_per_second),
     ("Time in the server", "ms, mean", lambda point: _milliseconds(point.latency)),
@@ -21,12 +21,13 @@ CHARTS: Sequence[tuple[str, str, Callable[[Point], float | None]]] = (
 
 
 def show(models: Sequence[str]) -> None:
-    """Request rate, latency and queueing of each model, drawn from this session's scrapes."""
-    history: History = session.kept(f"history of {session.addresses().metrics}", History(KEPT))
+    """Request rate, latency and time in the queue of each model, from this session's scrapes."""
+    url = session.addresses().metrics
+    history = session.state().histories.setdefault(url, History(MAX_SCRAPES))
     try:
-        history.add(scrape(session.addresses().metrics))
+        history.add(scrape(url))
     except ServiceError as error:
-        notices.tell(explain(error))
+        notices.show_error(error)
         return
     points = {model: history.points(model) for model in models}
     if not any(points.values()):
@@ -37,8 +38,8 @@ def show(models: Sequence[str]) -> None:
             st.markdown(f"**{title}**")
             _draw(points, unit, value, title)
     st.caption(
-        "All versions of a model together. TorchServe adds times up and keeps no distribution, so these are means over "
-        f"{EVERY:.0f} s each; there are no honest quantiles to show."
+        "All versions of a model together. TorchServe sums times up and keeps no distribution, so these are means over "
+        f"{SCRAPE_SECONDS:.0f} s; quantiles are not available."
     )
 
 
@@ -48,7 +49,13 @@ def _draw(points: dict[str, list[Point]], unit: str, value: Callable[[Point], fl
         for model, series in points.items()
         for point in series
     ]
-    spec = {
+    alt = f"{title} of {', '.join(points)} over the last minutes"
+    st.vega_lite_chart(rows, _spec(unit, with_legend=len(points) > 1), height=220, alt=alt)
+
+
+def _spec(unit: str, with_legend: bool) -> dict[str, Any]:
+    """A line over time for each model, as a Vega-Lite specification."""
+    return {
         "mark": {"type": "line", "point": {"size": 12}},
         "encoding": {
             "x": {"field": "at", "type": "temporal", "title": None, "axis": {"format": "%H:%M:%S", "tickCount": 3}},
@@ -57,7 +64,7 @@ def _draw(points: dict[str, list[Point]], unit: str, value: Callable[[Point], fl
                 "field": "model",
                 "type": "nominal",
                 "title": None,
-                "legend": {"orient": "top", "offset": 4} if len(points) > 1 else None,
+                "legend": {"orient": "top", "offset": 4} if with_legend else None,
             },
             "tooltip": [
                 {"field": "model", "type": "nominal"},
@@ -66,7 +73,6 @@ def _draw(points: dict[str, list[Point]], unit: str, value: Callable[[Point], fl
             ],
         },
     }
-    st.vega_lite_chart(rows, spec, height=220, alt=f"{title} of {', '.join(points)} over the last minutes")
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -1,26 +1,32 @@
-"""Widgets for the model and the options of a detection."""
+"""The widgets for the model and the options of a detection."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from page import session
-from page.jobs import Question
-from page.status import NO_CARD, Status, card
+from page.answer_cache import DetectionRequest
+from page.status import EMPTY_CARD, Status, model_card
 from results.simulation import CLASS_NAMES, MODEL
-from service.records import Card, Model, State
+from service.records import ModelCard, State
 
-WORDS = {"ready": "ready", "starting": "starting", "unloaded": "not loaded", "failed": "worker gone"}
+STATE_LABELS: Mapping[State, str] = {
+    "ready": "ready",
+    "starting": "starting",
+    "unloaded": "not loaded",
+    "failed": "no running worker",
+}
 DEFAULTS: dict[str, Any] = {"confidence": 0.25, "iou": 0.45, "max_detections": 1000}
-SIMULATED_CARD = Card("", "", MODEL, "0", "", CLASS_NAMES, DEFAULTS, 640, "", "", "", "")
+SIMULATED_CARD = ModelCard("", "", MODEL, "0", "", CLASS_NAMES, DEFAULTS, 640, "", "", "", "")
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A model's version. `is_default`: requests that name no version go to it."""
+class ServedVersion:
+    """A version of a model that can be chosen. `is_default`: requests without a version go to it."""
 
     model: str
     version: str
@@ -28,108 +34,115 @@ class Choice:
     is_default: bool = True
 
     @property
-    def label(self) -> str:
-        """For a person."""
-        return f"{self.model} {self.version} ({WORDS[self.state]})"
-
-    @property
     def name(self) -> str:
         """Model and version."""
         return f"{self.model} {self.version}"
 
-    def card(self) -> Card:
-        """What it says of itself, or last said in this session; little, where it never did."""
+    @property
+    def label(self) -> str:
+        """Model, version and state."""
+        return f"{self.name} ({STATE_LABELS[self.state]})"
+
+    def card(self) -> ModelCard:
+        """Its metadata, or the last known in this session; EMPTY_CARD if they were never known."""
         if self.model == MODEL:
             return SIMULATED_CARD
-        known: dict[str, Card] = session.kept("cards", {})
-        said = card(self.model, self.version) if self.state == "ready" else NO_CARD
-        if said is not NO_CARD:
-            known[self.name] = said
-        return known.get(self.name, NO_CARD)
+        known = session.state().model_cards
+        card = model_card(self.model, self.version) if self.state == "ready" else EMPTY_CARD
+        if card is not EMPTY_CARD:
+            known[self.name] = card
+        return known.get(self.name, EMPTY_CARD)
 
 
-SIMULATED = Choice(MODEL, "0", "ready")
+SIMULATED_VERSION = ServedVersion(MODEL, "0", "ready")
 
 
-def choices_of(now: Status) -> list[Choice]:
-    """All versions of all models; those that are ready first, default versions before others.
+def served_versions(status: Status) -> list[ServedVersion]:
+    """All versions of all models: ready ones first, default versions before others.
 
-    While the server is away they are those it had, so that its answers stay on the page.
+    While the server does not answer, they are the last known ones, so that its answers stay on the page.
     """
-    models: tuple[Model, ...] = now.models if now.alive else session.kept("models", ())
-    st.session_state["models"] = models
-    found = [
-        Choice(model.name, version.version, version.state, version.version == model.default_version)
-        for model in models
+    state = session.state()
+    if status.alive:
+        state.models = status.models
+    versions = [
+        ServedVersion(model.name, version.version, version.state, version.version == model.default_version)
+        for model in state.models
         for version in model.versions
     ]
-    return sorted(found, key=lambda choice: (choice.state != "ready", choice.model, not choice.is_default))
+    return sorted(versions, key=lambda version: (version.state != "ready", version.model, not version.is_default))
 
 
-def model(now: Status) -> Choice | None:
-    """The model that is wanted, or None where there is none."""
-    found = choices_of(now)
-    if not found:
+def choose_version(status: Status) -> ServedVersion | None:
+    """The version that the visitor has chosen, or None without a model."""
+    versions = served_versions(status)
+    if not versions:
         return None
-    remembered: str = st.session_state.get("model", "")
-    index = next((index for index, choice in enumerate(found) if choice.name == remembered), 0)
-    # A widget of its own for each list: what was chosen is found again by its name, whatever its state is by now.
-    key = f"model of {[choice.label for choice in found]}"
-    chosen = st.selectbox("Model", found, index, format_func=lambda choice: choice.label, key=key)
-    st.session_state["model"] = chosen.name
+    state = session.state()
+    index = next((index for index, version in enumerate(versions) if version.name == state.chosen_model), 0)
+    # One widget for each list of versions. The choice is restored by its name, whatever the version's state is now.
+    key = f"model of {[version.label for version in versions]}"
+    chosen = st.selectbox("Model", versions, index, format_func=lambda version: version.label, key=key)
+    state.chosen_model = chosen.name
     return chosen
 
 
-def question(service: str, chosen: Choice, about: Card) -> tuple[Question, float]:
-    """What to ask, and the confidence above which detections are shown.
+def choose_options(inference_url: str, chosen: ServedVersion, card: ModelCard) -> tuple[DetectionRequest, float]:
+    """The request to send, and the confidence above which detections are shown.
 
-    The service is asked at the model's own threshold, or at the slider's where that is lower.
+    The request has the model's own threshold, or the slider's if that is lower.
     """
-    default = _defaults(about)
+    defaults = _defaults(card)
     confidence = st.slider(
-        "Confidence", 0.01, 0.99, max(0.01, default["confidence"]), 0.01, key=_key(chosen, about, "confidence"),
+        "Confidence", 0.01, 0.99, max(0.01, defaults["confidence"]), 0.01, key=_key(chosen, card, "confidence"),
         persist_state="session",
-        help="Shows detections that are more confident than this. Raising it does not ask the server again.",
+        help="Shows detections with a confidence above this. Raising it sends no new request.",
     )  # fmt: skip
     with st.expander("More options"):
-        wanted = _options(chosen, about, default)
-    options = tuple((name, value) for name, value in wanted.items() if value != default.get(name))
-    asked = min(confidence, float(default["confidence"]))
-    return Question(service, chosen.model, chosen.version, options, asked), confidence
+        values = _choose_more(chosen, card, defaults)
+    options = tuple((name, value) for name, value in values.items() if value != defaults.get(name))
+    threshold = min(confidence, float(defaults["confidence"]))
+    return DetectionRequest(inference_url, chosen.model, chosen.version, options, threshold), confidence
 
 
-def request_options(asked: Question, about: Card) -> dict[str, Any]:
-    """The options to send: those that are not the model's defaults anyway."""
-    options: dict[str, Any] = dict(asked.options)
-    if asked.confidence != _defaults(about)["confidence"]:
-        options["confidence"] = asked.confidence
+def request_options(request: DetectionRequest, card: ModelCard) -> dict[str, Any]:
+    """The options to send: those that differ from the model's defaults."""
+    options: dict[str, Any] = dict(request.options)
+    if request.confidence != _defaults(card)["confidence"]:
+        options["confidence"] = request.confidence
     return options
 
 
-def _defaults(about: Card) -> dict[str, Any]:
-    return {**DEFAULTS, **about.defaults, "image_size": about.image_size, "classes": ()}
+def _defaults(card: ModelCard) -> dict[str, Any]:
+    return {**DEFAULTS, **card.defaults, "image_size": card.image_size, "classes": ()}
 
 
-def _options(chosen: Choice, about: Card, default: dict[str, Any]) -> dict[str, Any]:
+def _choose_more(chosen: ServedVersion, card: ModelCard, defaults: dict[str, Any]) -> dict[str, Any]:
     iou = st.slider(
-        "IoU", 0.05, 0.95, float(default["iou"]), 0.05, key=_key(chosen, about, "iou"), persist_state="session",
-        help="Of two boxes of a class that overlap by more than this, only the better stays.",
+        "IoU", 0.05, 0.95, float(defaults["iou"]), 0.05, key=_key(chosen, card, "iou"), persist_state="session",
+        help="Of two boxes of one class with a higher IoU than this, only the more confident one is kept.",
     )  # fmt: skip
     classes = st.multiselect(
-        "Classes", about.classes, key=_key(chosen, about, "classes"), placeholder="All classes", persist_state="session"
+        "Classes", card.classes, key=_key(chosen, card, "classes"), placeholder="All classes", persist_state="session"
     )
-    most = st.number_input(
-        "At most", 1, 1000, int(default["max_detections"]), key=_key(chosen, about, "most"), persist_state="session",
-        help="Detections per picture.",
+    max_detections = st.number_input(
+        "At most", 1, 1000, int(defaults["max_detections"]), key=_key(chosen, card, "max_detections"),
+        persist_state="session", help="The maximum number of detections per picture.",
     )  # fmt: skip
-    sizes = sorted({*range(160, 1281, 32), about.image_size})
-    size = st.select_slider(
-        "Image size", sizes, about.image_size, key=_key(chosen, about, "size"), persist_state="session",
-        help="The longer side, in pixels, that the network sees. Larger finds smaller things and takes longer.",
+    sizes = sorted({*range(160, 1281, 32), card.image_size})
+    image_size = st.select_slider(
+        "Image size", sizes, card.image_size, key=_key(chosen, card, "image_size"), persist_state="session",
+        help="The longer side of the picture in pixels, as the network gets it. Larger finds smaller objects and takes "
+        "longer.",
     )  # fmt: skip
-    return {"iou": iou, "classes": tuple(classes), "max_detections": int(most), "image_size": size}
+    return {
+        "iou": iou,
+        "classes": tuple(classes),
+        "max_detections": int(max_detections),
+        "image_size": image_size,
+    }
 
 
-def _key(chosen: Choice, about: Card, name: str) -> str:
-    """Each model has its own defaults, so each has its own widgets; and others until its defaults are known."""
-    return f"{name} of {chosen.name}" + ("" if about.model else ", unknown yet")
+def _key(chosen: ServedVersion, card: ModelCard, name: str) -> str:
+    """Each version has its own defaults, so it has its own widgets, and others until its defaults are known."""
+    return f"{name} of {chosen.name}" + ("" if card.model else ", unknown yet")

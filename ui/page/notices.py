@@ -1,4 +1,4 @@
-"""Errors on the page, each with what to do and a button to try again where that may help."""
+"""Messages on the page: errors, each with what to do and a button to try again, and the banner of test mode."""
 
 from __future__ import annotations
 
@@ -7,48 +7,44 @@ import re
 import streamlit as st
 
 from page import session
-from page.jobs import Memory, forget_failures
 from page.messages import Explanation, explain
-from results.simulation import MARK
+from results.simulation import SIMULATED_NOTICE
 from service.records import State
 
-MOST = 2000  # answers that are remembered for a visitor
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#~|$:])")
 
 
-def show(error: Exception, key: str, state: State | None = None) -> None:
-    """An error of the service or of the page itself."""
+def show_error(error: Exception) -> None:
+    """What happened and what to do."""
+    _show(explain(error))
+
+
+def show_error_with_retry(error: Exception, key: str, state: State | None = None) -> None:
+    """What happened and what to do, and a button if a retry may succeed. `key`: the button's, unique on the page."""
     explanation = explain(error, state)
-    tell(explanation)
+    _show(explanation)
     if explanation.retry and st.button("Try again", key=f"retry-{key}", icon=":material/refresh:"):
         retry()
 
 
-def tell(explanation: Explanation) -> None:
-    """A title and what to do."""
-    st.error(f"**{plain(explanation.title)}.** {plain(explanation.text)}", icon=":material/error:")
-
-
 def retry() -> None:
-    """Run the page anew, with the errors forgotten that may not come again."""
-    forget_failures(answers())
+    """Rerun the page and send again what failed and may succeed now."""
+    session.state().answers.drop_failures()
     st.rerun()
 
 
-def answers() -> Memory:
-    """What the service answered in this session."""
-    memory: Memory = session.kept("answers", {})
-    for key in list(memory)[:-MOST]:  # the oldest
-        memory.pop(key, None)
-    return memory
-
-
-def test_mode() -> None:
-    """What stands above everything in test mode."""
+def show_test_mode() -> None:
+    """The banner of test mode, if it is on."""
     if session.is_test_mode():
-        st.warning(f"**{MARK}.** Turn test mode off in the sidebar for real answers.", icon=":material/science:")
+        text = f"**{SIMULATED_NOTICE}.** Turn test mode off in the sidebar for real answers."
+        st.warning(text, icon=":material/science:")
 
 
-def plain(text: str) -> str:
-    """A text in which Markdown finds nothing to format."""
+def escape_markdown(text: str) -> str:
+    """The text with its Markdown characters escaped."""
     return MARKDOWN.sub(r"\\\1", text)
+
+
+def _show(explanation: Explanation) -> None:
+    title, text = escape_markdown(explanation.title), escape_markdown(explanation.text)
+    st.error(f"**{title}.** {text}", icon=":material/error:")

@@ -1,4 +1,4 @@
-"""Where the page finds the service and what it may do there, from environment variables."""
+"""The page's settings, from environment variables: the service it uses and what it may do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from service import environment
 
 ROOT = Path(__file__).resolve().parents[2]
-ADDRESSES = {
+DEFAULT_URLS = {
     "INFERENCE_URL": "http://127.0.0.1:8080",
     "MANAGEMENT_URL": "http://127.0.0.1:8081",
     "METRICS_URL": "http://127.0.0.1:8082",
@@ -19,11 +19,11 @@ ADDRESSES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The service of the page. The tokens in `key_file` are of these addresses and go to no other.
+    """The page's settings. The tokens in `key_file` are sent to these URLs only.
 
-    operator_password: None where operator actions are off. allow_urls: whether a visitor may have the page's server
-    fetch a picture from an address. model_store: the folder whose archives an operator may register, or None where the
-    page cannot see it.
+    operator_password: None turns operator actions off. allow_urls: whether the page's server may download a picture
+    from a URL that a visitor enters. model_store: the folder with the archives that an operator may register, None if
+    the page has no access to it.
     """
 
     inference_url: str
@@ -36,16 +36,16 @@ class Settings:
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] = os.environ) -> Settings:
-        """The settings that the variables give; docs/configuration.md lists them. Raises SettingsError."""
-        inference, management, metrics = (
-            environment.address(variables, name, default) for name, default in ADDRESSES.items()
+        """The settings in these variables; docs/configuration.md lists them. Raises SettingsError."""
+        inference_url, management_url, metrics_url = (
+            environment.url(variables, name, default) for name, default in DEFAULT_URLS.items()
         )
         key_file = variables.get("KEY_FILE", str(ROOT / ".run" / "key_file.json"))
         store = variables.get("MODEL_STORE", str(ROOT / "model_store"))
         return cls(
-            inference,
-            management,
-            metrics,
+            inference_url,
+            management_url,
+            metrics_url,
             Path(key_file).resolve() if key_file else None,
             environment.secret(variables, "UI_OPERATOR_PASSWORD"),
             environment.switch(variables, "UI_ALLOW_URLS"),

@@ -1,4 +1,4 @@
-"""Whether the service is there, what it serves, and what its models say of themselves."""
+"""The state of the service: whether it answers, its models, and the metadata of their archives."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from dataclasses import dataclass
 import streamlit as st
 
 from page import session
-from service.client import Client, ServiceError
-from service.records import Card, Model
+from service.errors import ServiceError
+from service.records import Model, ModelCard
 
-FRESH = 2.0  # seconds for which all visitors share one look at the service
-CARD_PATIENCE = 1.5  # seconds; a worker gives its card between two batches, so it may take longer
-NO_CARD = Card("", "", "", "", "", (), {}, 640, "", "", "", "")
+STATUS_SECONDS = 2.0  # for which all visitors share one status
+CARD_WAIT_SECONDS = 1.5  # a worker sends its card between two batches, so it may take longer
+EMPTY_CARD = ModelCard("", "", "", "", "", (), {}, 640, "", "", "", "")
 
 
 @dataclass(frozen=True)
 class Status:
-    """The service as it was a moment ago: its models, or why they are not known."""
+    """The latest state of the service: its models, or the error instead of them."""
 
     models: tuple[Model, ...]
     error: ServiceError | None
 
     @property
     def alive(self) -> bool:
-        """Whether it answers us."""
+        """Whether the service answers."""
         return self.error is None
 
 
 def status() -> Status:
-    """The state of the service in force."""
+    """The state of the current service."""
     return _status(session.addresses())
 
 
-def forget() -> None:
-    """Look anew next time: something was changed."""
+def refresh() -> None:
+    """Request the state anew next time, after a change."""
     _status.clear()
 
 
-@st.cache_data(ttl=FRESH, show_spinner=False)
+@st.cache_data(ttl=STATUS_SECONDS, show_spinner=False)
 def _status(addresses: session.Addresses) -> Status:
     client = session.client_of(addresses)
     try:
@@ -50,23 +50,23 @@ def _status(addresses: session.Addresses) -> Status:
         return Status((), error)
 
 
-def card(model: str, version: str) -> Card:
-    """What a model says of itself, or an empty card until it does."""
-    found = _card_soon(session.addresses(), model, version)
+def model_card(model: str, version: str) -> ModelCard:
+    """The metadata of a version, or EMPTY_CARD until it arrives."""
+    addresses = session.addresses()
+    future = _future_card(addresses, model, version)
     try:
-        return found.result(CARD_PATIENCE) or NO_CARD
+        return future.result(CARD_WAIT_SECONDS) or EMPTY_CARD
     except (ServiceError, NotYet):
-        if found.done():
-            _card_soon.clear(session.addresses(), model, version)
-        return NO_CARD
+        if future.done():
+            _future_card.clear(addresses, model, version)
+        return EMPTY_CARD
 
 
 @st.cache_resource(max_entries=100, ttl=600, show_spinner=False)
-def _card_soon(addresses: session.Addresses, model: str, version: str) -> Future[Card | None]:
-    client: Client = session.client_of(addresses)
-    return _threads().submit(client.card, model, version)
+def _future_card(addresses: session.Addresses, model: str, version: str) -> Future[ModelCard | None]:
+    return _threads().submit(session.client_of(addresses).model_card, model, version)
 
 
 @st.cache_resource
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(4, "cards")
+    return ThreadPoolExecutor(4, "model-cards")

@@ -1,4 +1,4 @@
-"""The hot swap that goes on in this process: in the background, so that it comes to its end whoever closes the page."""
+"""The hot swap of this process. It runs in the background, so that it is completed even if the page is closed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from page.password import NotPermitted
-from service.client import ServiceError
+from service.errors import ServiceError
 from service.operator import InvalidAction
 from service.swap import Step, SwapFailed
 
@@ -16,8 +16,8 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """A swap as it stands: each step with its latest state, and once it has ended, why it failed if it did."""
+class SwapJob:
+    """The state of a swap: each step with its latest state, and the error if it has failed."""
 
     model: str
     archive: str
@@ -25,48 +25,48 @@ class Exchange:
     running: bool = True
     failure: Exception | None = None
 
-    def with_step(self, step: Step) -> Exchange:
-        """After one more report."""
-        kept = tuple(each for each in self.steps if each.name != step.name)
-        return replace(self, steps=(*kept, step))
+    def with_step(self, step: Step) -> SwapJob:
+        """The state after one more report."""
+        others = tuple(known for known in self.steps if known.name != step.name)
+        return replace(self, steps=(*others, step))
 
 
-class Exchanges:
-    """One swap at a time, and the last one to look at."""
+class SwapJobs:
+    """Runs one swap at a time and keeps the state of the last one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last: Exchange | None = None
+        self._last: SwapJob | None = None
 
     @property
-    def last(self) -> Exchange | None:
-        """The swap that goes on, or the last one."""
+    def last(self) -> SwapJob | None:
+        """The running swap, or the last one."""
         return self._last
 
     def require_none(self) -> None:
-        """Raises InvalidAction while a swap goes on."""
+        """Raises InvalidAction while a swap runs."""
         last = self._last
         if last and last.running:
-            raise InvalidAction(f"{last.model} is being exchanged for {last.archive}; wait until that is done")
+            raise InvalidAction(f"{last.model} is being swapped for {last.archive}; wait until that is finished")
 
     def start(self, model: str, archive: str, steps: Iterator[Step]) -> threading.Thread:
-        """Carry a swap out. Raises InvalidAction while another one goes on."""
+        """Run a swap in the background. Raises InvalidAction while another one runs."""
         with self._lock:
             self.require_none()
-            self._last = Exchange(model, archive)
-        thread = threading.Thread(target=self._work, args=(self._last, steps), name="exchange")
+            self._last = SwapJob(model, archive)
+        thread = threading.Thread(target=self._work, args=(self._last, steps), name="swap")
         thread.start()
         return thread
 
-    def _work(self, exchange: Exchange, steps: Iterator[Step]) -> None:
+    def _work(self, job: SwapJob, steps: Iterator[Step]) -> None:
         failure: Exception | None = None
         try:
             for step in steps:
-                exchange = exchange.with_step(step)
-                self._last = exchange
+                job = job.with_step(step)
+                self._last = job
         except (SwapFailed, ServiceError, InvalidAction, NotPermitted) as error:
             failure = error
-        except Exception as error:  # a fault of ours; the next swap must not wait for this one for ever
+        except Exception as error:  # a fault of this code; it must not block all later swaps
             LOG.exception("a swap failed")
             failure = error
-        self._last = replace(exchange, running=False, failure=failure)
+        self._last = replace(job, running=False, failure=failure)

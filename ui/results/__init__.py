@@ -1,1 +1,1 @@
-"""What to do with detections: decode, draw, match, filter, tabulate and export. No Streamlit, no network."""
+"""Functions on pictures and detections: decode, draw, match, filter, tabulate, export. No Streamlit, no network."""

@@ -1,4 +1,4 @@
-"""Detections drawn into their picture."""
+"""Drawing detections into their picture."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from PIL import Image, ImageDraw
 from results.decode import open_picture
 from results.lettering import Colour, Lettering
 from results.placement import place
-from service.client import Detection
+from service.answers import Detection
 
-GOLDEN_RATIO = 0.618034  # steps of it around the colour wheel keep neighbouring ids far apart
+GOLDEN_RATIO = 0.618034  # of the colour wheel from one class id to the next, which keeps neighbouring ids far apart
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
-MOST_LABELS = 200  # more would hide the picture; the rest have their boxes only
+MAX_LABELS = 200  # more would hide the picture; further detections get a box only
 
 
 def colour_of(class_id: int) -> Colour:
@@ -26,63 +26,63 @@ def colour_of(class_id: int) -> Colour:
 
 
 def text_colour_on(colour: Colour) -> Colour:
-    """Black or white, whichever is read better on `colour`; its contrast is 4.5 to 1 or more on any."""
+    """Black or white, whichever has the higher contrast to `colour`; it is at least 4.5 to 1."""
     luminance = _luminance(colour)
     return BLACK if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else WHITE
 
 
-def draw(image: bytes, detections: Sequence[Detection], longest: int | None = None, mark: str = "") -> Image.Image:
+def draw(image: bytes, detections: Sequence[Detection], max_side: int | None = None, banner: str = "") -> Image.Image:
     """The picture, upright and RGB, with a box and a label for each detection; the most confident on top.
 
-    longest: the longer side of the result, in pixels, for pictures that are larger; small ones are enlarged so that
-    labels can be read. mark: a text across the bottom, for a picture that is not what it seems. Raises InvalidPicture.
+    max_side: larger pictures are scaled down until their longer side has this many pixels; small ones are enlarged, so
+    that labels can be read. banner: a text across the bottom. Raises InvalidPicture.
     """
-    picture, size_wh = open_picture(image, longest)
-    return draw_onto(picture, size_wh, detections, mark)
+    picture, size_wh = open_picture(image, max_side)
+    return draw_onto(picture, size_wh, detections, banner)
 
 
 def draw_onto(
-    picture: Image.Image, size_wh: tuple[int, int], detections: Sequence[Detection], mark: str = ""
+    picture: Image.Image, size_wh: tuple[int, int], detections: Sequence[Detection], banner: str = ""
 ) -> Image.Image:
-    """As `draw`, onto a copy of an opened picture whose own size, which boxes are in, is `size_wh`."""
+    """As `draw`, into a copy of an opened picture. size_wh: its original size, which the boxes are in."""
     picture = picture.copy()
     canvas = ImageDraw.Draw(picture)
-    line = max(2, round(max(picture.size) / 360))
+    line_width = max(2, round(max(picture.size) / 360))
     lettering = Lettering(max(11, round(max(picture.size) / 40)))
     boxes = _scaled_boxes(detections, picture.size, size_wh)
     for box, detection in reversed(list(zip(boxes.tolist(), detections, strict=True))):
-        _outline(canvas, box, colour_of(detection.class_id), line)
-    _label(canvas, picture.size, boxes[:MOST_LABELS], detections[:MOST_LABELS], lettering)
-    if mark:
-        _mark(canvas, picture.size, mark, lettering)
+        _draw_box(canvas, box, colour_of(detection.class_id), line_width)
+    _draw_labels(canvas, picture.size, boxes[:MAX_LABELS], detections[:MAX_LABELS], lettering)
+    if banner:
+        _draw_banner(canvas, picture.size, banner, lettering)
     return picture
 
 
 def _scaled_boxes(
     detections: Sequence[Detection], to_wh: tuple[int, int], from_wh: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Boxes (N, 4) xyxy in the drawn picture's pixels."""
+    """Boxes (N, 4) xyxy in pixels of a picture of size `to_wh`; the detections' are in pixels of `from_wh`."""
     boxes = np.array([detection.xyxy for detection in detections], np.float64).reshape(-1, 4)
     boxes *= np.tile([to_wh[0] / from_wh[0], to_wh[1] / from_wh[1]], 2)
     return boxes
 
 
-def _outline(canvas: ImageDraw.ImageDraw, box: list[float], colour: Colour, line: int) -> None:
-    """A box's sides, with a dark hairline around them that shows them on a background of their own colour."""
+def _draw_box(canvas: ImageDraw.ImageDraw, box: list[float], colour: Colour, line_width: int) -> None:
+    """A box's sides, with a black line around them that makes them visible on a background of their own colour."""
     x_min, y_min, x_max, y_max = box
     x_max, y_max = max(x_min, x_max), max(y_min, y_max)
     canvas.rectangle((x_min - 1, y_min - 1, x_max + 1, y_max + 1), outline=BLACK, width=1)
-    canvas.rectangle((x_min, y_min, x_max, y_max), outline=colour, width=line)
+    canvas.rectangle((x_min, y_min, x_max, y_max), outline=colour, width=line_width)
 
 
-def _label(
+def _draw_labels(
     canvas: ImageDraw.ImageDraw,
     size_wh: tuple[int, int],
     boxes: NDArray[np.float64],
     detections: Sequence[Detection],
     lettering: Lettering,
 ) -> None:
-    """A label at each box; the most confident choose their places first and are written last."""
+    """A label at each box. The most confident detections get their places first and are drawn last."""
     pad = max(2, lettering.size // 4)
     texts = [
         lettering.fitted(detection.class_name, size_wh[0] - 2 * pad, end=f" {detection.confidence:.2f}")
@@ -96,8 +96,8 @@ def _label(
         lettering.write(canvas, (x + pad, y), text, text_colour_on(colour))
 
 
-def _mark(canvas: ImageDraw.ImageDraw, size_wh: tuple[int, int], text: str, lettering: Lettering) -> None:
-    """A band across the bottom with a text in it."""
+def _draw_banner(canvas: ImageDraw.ImageDraw, size_wh: tuple[int, int], text: str, lettering: Lettering) -> None:
+    """A band with a text across the bottom."""
     canvas.rectangle((0, size_wh[1] - lettering.height - 6, *size_wh), fill=(255, 196, 0))
     text = lettering.fitted(text, size_wh[0] - 8)
     x = (size_wh[0] - lettering.width(text)) / 2
@@ -105,7 +105,7 @@ def _mark(canvas: ImageDraw.ImageDraw, size_wh: tuple[int, int], text: str, lett
 
 
 def _luminance(colour: Colour) -> float:
-    """Relative luminance as WCAG defines it, 0 to 1."""
+    """Relative luminance by the definition of WCAG, 0 to 1."""
     linear = [
         share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
         for share in (channel / 255 for channel in colour)

@@ -1,6 +1,6 @@
-"""Text of any script set into a picture, in the Noto fonts that the page is installed with.
+"""Drawing text of any script into a picture, in the Noto fonts that are installed with the page.
 
-A character that no font has is written as its code, `[U+10CC0]`: an empty box would hide which one it is.
+A character without a glyph in any font is drawn as its code, `[U+10CC0]`, so that it can be identified.
 """
 
 from __future__ import annotations
@@ -17,34 +17,35 @@ from PIL import ImageDraw, ImageFont
 Colour = tuple[int, int, int]
 
 PACKAGES = ("manimgx_fonts", "manimgx_fonts_cjk")
-FIRST, LAST = "NotoSans[wght].ttf", ("NotoSansSymbols[wght].ttf", "NotoEmoji[wght].ttf")
+FIRST_FONT = "NotoSans[wght].ttf"
+LAST_FONTS = ("NotoSansSymbols[wght].ttf", "NotoEmoji[wght].ttf")
 WEIGHT = 600
 ELLIPSIS = "…"
-BINDERS = "\u200c\u200d\ufe0e\ufe0f"  # joiners and variation selectors: of the character before them
+JOINERS = "\u200c\u200d\ufe0e\ufe0f"  # and variation selectors: they belong to the character before them
 
 
 @dataclass(frozen=True)
 class Lettering:
-    """Text of one size in pixels. Lines are `height` pixels high, whatever is in them."""
+    """Text of one size in pixels. All lines have the same height."""
 
     size: int
 
     @property
     def ascent(self) -> int:
-        """From a line's top to its base line, in pixels; room for accents included."""
+        """Pixels from a line's top to its baseline, with room for accents."""
         return round(1.07 * self.size)
 
     @property
     def height(self) -> int:
-        """Height of a line in pixels."""
+        """The height of a line in pixels."""
         return round(1.36 * self.size)
 
     def width(self, text: str) -> int:
-        """Width of a text in pixels."""
+        """The width of a text in pixels."""
         return round(sum(font.getlength(run) for font, run in self._runs(text)))
 
     def fitted(self, text: str, width: int, end: str = "") -> str:
-        """The text with `end` behind it, shortened until it is at most `width` pixels wide."""
+        """The text followed by `end`, with the text shortened so that both are at most `width` pixels wide."""
         text = printable(text)
         if self.width(text + end) <= width:
             return text + end
@@ -60,7 +61,7 @@ class Lettering:
     def write(
         self, canvas: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, fill: tuple[int, int, int]
     ) -> None:
-        """Write the text with its upper left corner at `xy`."""
+        """Draw the text with its upper left corner at `xy`."""
         x, y = xy
         for font, run in self._runs(text):
             canvas.text((x, y + self.ascent), run, font=font, fill=fill, anchor="ls")
@@ -71,57 +72,57 @@ class Lettering:
 
 
 def printable(text: str) -> str:
-    """The text on one line, without control characters, with codes for what no font has."""
+    """The text on one line, without control characters, and with codes for characters that no font has."""
     return "".join(_printable(character) for character in unicodedata.normalize("NFC", text))
 
 
 @functools.lru_cache(maxsize=4096)
 def _printable(character: str) -> str:
-    if character in BINDERS:
+    if character in JOINERS:
         return character
     if character.isspace():
         return " "
     if unicodedata.category(character) in ("Cc", "Cf"):
         return ""
-    if _index(ord(character)) is None:
+    if _font_index(ord(character)) is None:
         return f"[U+{ord(character):04X}]"
     return character
 
 
 @functools.lru_cache(maxsize=4096)
 def runs(text: str) -> tuple[tuple[int, str], ...]:
-    """Stretches of printable text that one font can set, as (index in `faces()`, stretch).
+    """The text as runs of one font each: (index in `font_paths()`, run).
 
-    Spaces, marks and joiners stay with what stands before them.
+    Spaces, combining marks and joiners stay in the run of the character before them.
     """
-    found: list[tuple[int, str]] = []
+    merged: list[tuple[int, str]] = []
     for character in text:
         code = ord(character)
-        follows = character in BINDERS or character == " " or unicodedata.combining(character)
-        if found and (follows or (code in _characters(found[-1][0]) and not character.isascii())):
-            found[-1] = (found[-1][0], found[-1][1] + character)
+        follows = character in JOINERS or character == " " or unicodedata.combining(character)
+        if merged and (follows or (code in _code_points(merged[-1][0]) and not character.isascii())):
+            merged[-1] = (merged[-1][0], merged[-1][1] + character)
             continue
-        index = _index(code) or 0
-        if found and found[-1][0] == index:
-            found[-1] = (index, found[-1][1] + character)
+        index = _font_index(code) or 0
+        if merged and merged[-1][0] == index:
+            merged[-1] = (index, merged[-1][1] + character)
         else:
-            found.append((index, character))
-    return tuple(part for index, run in found for part in _without_last_space(index, run))
+            merged.append((index, character))
+    return tuple(part for index, run in merged for part in _without_last_space(index, run))
 
 
 def _without_last_space(index: int, run: str) -> list[tuple[int, str]]:
-    """A space at the end of a run that is read from the right would stand on its wrong side."""
-    words = run.rstrip(" ")
-    return [(index, words)] * bool(words) + [(0, " ")] * (len(run) - len(words))
+    """The run, with spaces at its end as runs of their own: in right-to-left text they would be drawn at its left."""
+    text = run.rstrip(" ")
+    return [(index, text)] * bool(text) + [(0, " ")] * (len(run) - len(text))
 
 
 @functools.cache
-def faces() -> tuple[Path, ...]:
-    """The files of the installed fonts, the one for Latin first, those for symbols last."""
+def font_paths() -> tuple[Path, ...]:
+    """The files of the installed fonts: the one for Latin first, those for symbols last."""
     paths = [path for package in PACKAGES for path in sorted(_folder(package).iterdir())]
     fonts = {path.name: path for path in paths if path.suffix in (".ttf", ".ttc") and "Italic" not in path.name}
-    between = [name for name in fonts if name not in (FIRST, *LAST)]
-    return tuple(fonts[name] for name in (FIRST, *between, *LAST))
+    between = [name for name in fonts if name not in (FIRST_FONT, *LAST_FONTS)]
+    return tuple(fonts[name] for name in (FIRST_FONT, *between, *LAST_FONTS))
 
 
 def _folder(package: str) -> Path:
@@ -132,18 +133,18 @@ def _folder(package: str) -> Path:
 
 
 @functools.cache
-def _characters(index: int) -> frozenset[int]:
-    """What a font has. Most labels need the first font only, so each is read when it is asked for."""
-    with TTFont(faces()[index], lazy=True, fontNumber=0) as font:
+def _code_points(index: int) -> frozenset[int]:
+    """The characters that a font has. Most labels need the first font only, so each font is read at its first use."""
+    with TTFont(font_paths()[index], lazy=True, fontNumber=0) as font:
         return frozenset(font["cmap"].getBestCmap())
 
 
-def _index(code: int) -> int | None:
-    return next((index for index in range(len(faces())) if code in _characters(index)), None)
+def _font_index(code: int) -> int | None:
+    return next((index for index in range(len(font_paths())) if code in _code_points(index)), None)
 
 
 @functools.lru_cache(maxsize=256)
 def _font(index: int, size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.truetype(faces()[index], size)
+    font = ImageFont.truetype(font_paths()[index], size)
     font.set_variation_by_axes([WEIGHT])
     return font

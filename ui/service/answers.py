@@ -1,4 +1,4 @@
-"""A model's answer: the detections in one picture."""
+"""A model's answer: the detections in one image."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import Failed
+from service.errors import ErrorKind, Failed
 
 
 @dataclass(frozen=True)
 class Detection:
-    """One object: its box in the picture's pixels, its class, its confidence in 0..1."""
+    """One object: its box (x_min, y_min, x_max, y_max) in the image's pixels, class, and confidence in 0..1."""
 
     xyxy: tuple[float, float, float, float]
     class_id: int
@@ -21,7 +21,11 @@ class Detection:
 
 @dataclass(frozen=True)
 class Answer:
-    """The detections in one picture. `time` is the network's and suppression's, `round_trip` all; seconds."""
+    """The detections in one image.
+
+    `time`: seconds of network and suppression on the server; `round_trip`: seconds from request to answer;
+    `document`: the JSON of the response.
+    """
 
     model: str
     version: str
@@ -33,7 +37,7 @@ class Answer:
 
 
 def read_answer(body: bytes, round_trip: float) -> Answer:
-    """The answer in a response's body. Raises Failed where that is no detection document of this service."""
+    """The answer in a response's body. Raises Failed for anything but a detection document of this service."""
     try:
         document = json.loads(body)
         detections = tuple(
@@ -45,4 +49,5 @@ def read_answer(body: bytes, round_trip: float) -> Answer:
             document["model"], document["version"], document["time"], round_trip, size_wh, detections, document
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise Failed("the model's answer is no detection document of this service") from error
+        message = "the model's answer is not a detection document of this service"
+        raise Failed(message, kind=ErrorKind.INVALID_ANSWER) from error

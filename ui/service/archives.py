@@ -10,11 +10,12 @@ from pathlib import Path
 
 MANIFEST = "MAR-INF/MANIFEST.json"
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.mar")
+MAX_NAME_LENGTH = 160
 
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive in the store: its file's name, and the model and version that it says it is."""
+    """An archive in the store: its file name, and the model and version in its manifest."""
 
     file: str
     model: str
@@ -23,12 +24,12 @@ class Archive:
 
 
 def is_archive_name(file: str) -> bool:
-    """Whether this is the plain name of an archive: no folder, no address."""
-    return FILE_NAME.fullmatch(file) is not None and len(file) <= 160
+    """Whether this is a plain file name of an archive, without a folder or URL."""
+    return FILE_NAME.fullmatch(file) is not None and len(file) <= MAX_NAME_LENGTH
 
 
 def list_archives(store: Path) -> list[Archive]:
-    """The archives in a folder, by name; what is none is left out."""
+    """The archives in a folder, sorted by file name. Other files and damaged archives are left out."""
     archives = []
     for path in sorted(store.glob("*.mar")):
         if not is_archive_name(path.name):

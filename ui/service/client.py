@@ -1,8 +1,4 @@
-"""A client of the service, for the page, the command line, a notebook or a script.
-
-client = Client("http://127.0.0.1:8080", key_file=Path(".run/key_file.json"))
-answer = client.detect("yolov5s", Path("bus.jpg").read_bytes(), confidence=0.4)
-"""
+"""The client of the inference and management APIs, for the page, the command line, a notebook or a script."""
 
 from __future__ import annotations
 
@@ -14,9 +10,10 @@ from urllib.parse import quote
 import requests
 
 from service.answers import Answer, Detection, read_answer
+from service.error_responses import error_of_response
 from service.errors import Busy, Failed, InvalidToken, Refused, ServiceError, TimedOut, Unreachable
-from service.records import Card, Health, Model, read_card, read_model
-from service.tokens import Api, api_key, read_token, token_after_refusal
+from service.records import Health, Model, ModelCard, read_model, read_model_card
+from service.tokens import Api, read_api_key, read_token, token_after_refusal
 
 __all__ = [
     "Answer", "Api", "Busy", "Client", "Detection", "Failed", "InvalidToken", "Refused", "ServiceError", "TimedOut",
@@ -25,21 +22,21 @@ __all__ = [
 
 Timeout = tuple[float, float]
 
-TIMEOUT: Timeout = (5.0, 130.0)  # seconds to connect and to read; the service itself gives up after 120
-QUICK: Timeout = (3.0, 10.0)  # for what needs no worker
-RETRIES = 4
-BACKOFF = 0.25  # seconds before the first retry, doubled each time
+TIMEOUT: Timeout = (5.0, 130.0)  # seconds to connect and to read; TorchServe itself gives up after 120
+QUICK_TIMEOUT: Timeout = (3.0, 10.0)  # for requests that need no worker
+MAX_RETRIES = 4
+BACKOFF_SECONDS = 0.25  # before the first retry, doubled each time
 
 
 class Client:
-    """Talks to one service. Its tokens go to these addresses only; an expired one is renewed, see keys.py."""
+    """A client of one service. It sends its tokens to these URLs only, and renews expired ones, see tokens.py."""
 
     def __init__(
         self,
         inference_url: str,
         management_url: str | None = None,
         key_file: Path | None = None,
-        retries: int = RETRIES,
+        retries: int = MAX_RETRIES,
     ) -> None:
         self._urls: dict[Api, str | None] = {"inference": inference_url, "management": management_url}
         self._key_file = key_file
@@ -48,9 +45,9 @@ class Client:
         self._session.trust_env = False  # a proxy of the environment must not see the tokens
 
     def detect(self, model: str, image: bytes, version: str | None = None, **options: Any) -> Answer:
-        """Detections of `model` (or "model/version") in a picture's bytes, sent as they are.
+        """Detect objects with `model` (or "model/version"). `image`: the bytes of an image file, sent unchanged.
 
-        Options: see the service's description.
+        docs/api.md lists the options.
         """
         started = time.perf_counter()
         path = "/predictions" + _path(model, version)
@@ -63,25 +60,28 @@ class Client:
         return read_answer(response.content, time.perf_counter() - started)
 
     def health(self) -> Health:
-        """What /ping says. Raises ServiceError where nothing answers or the token is refused."""
+        """The state that /ping reports. Raises ServiceError without an answer, or if the token is refused."""
         try:
-            document = _document(self.call("inference", "GET", "/ping", retries=0, timeout=QUICK))
-        except (Busy, Failed) as error:  # TorchServe answers 500 where a model lost its workers for long
+            document = _document(self.call("inference", "GET", "/ping", retries=0, timeout=QUICK_TIMEOUT))
+        except (Busy, Failed) as error:  # TorchServe answers 500 for a model without workers for a long time
             return Health(False, str(error))
         return Health(True, str(document.get("status", "")))
 
     def describe(self, model: str, version: str | None = None, customized: bool = False) -> list[dict[str, Any]]:
-        """Management's description of a model: one entry per version asked for ("all" for each)."""
+        """The management API's description of a model: the default version, `version`, or all versions for "all".
+
+        customized: with the metadata of the handler, for which a worker must answer.
+        """
         entries: list[dict[str, Any]] = self.call(
             "management", "GET", "/models" + _path(model, version),
             params={"customized": "true"} if customized else None,
-            retries=0 if customized else None,  # 503: there is no worker to ask
-            timeout=QUICK,
+            retries=0 if customized else None,  # 503: no worker can answer
+            timeout=QUICK_TIMEOUT,
         ).json()  # fmt: skip
         return entries
 
     def describe_all(self) -> list[Model]:
-        """All models with all their versions, by name. A model that is removed meanwhile is left out."""
+        """All models with all their versions, sorted by name. A model that is removed meanwhile is left out."""
         models = []
         for name in sorted(self.models()):
             try:
@@ -92,19 +92,19 @@ class Client:
         return models
 
     def describe_model(self, name: str) -> Model:
-        """A model with all its versions. Raises Refused (404) where there is none."""
+        """A model with all its versions. Raises Refused (404) if it is not registered."""
         return read_model(name, self.describe(name), self.describe(name, "all"))
 
-    def card(self, model: str, version: str | None = None) -> Card | None:
-        """What a model says of itself; None if it is no archive of this project.
+    def model_card(self, model: str, version: str | None = None) -> ModelCard | None:
+        """The metadata of a model's archive; None for an archive of another project.
 
-        A worker answers this: raises Busy where there is none, TimedOut where it is occupied or still starting.
+        A worker answers this. Raises Busy without a worker, and TimedOut if it is occupied or still starting.
         """
-        return read_card(self.describe(model, version, customized=True)[0])
+        return read_model_card(self.describe(model, version, customized=True)[0])
 
     def models(self) -> list[str]:
         """Names of the registered models."""
-        response = self.call("management", "GET", "/models", params={"limit": 1000}, timeout=QUICK)
+        response = self.call("management", "GET", "/models", params={"limit": 1000}, timeout=QUICK_TIMEOUT)
         return [entry["modelName"] for entry in response.json()["models"]]
 
     def call(
@@ -116,75 +116,74 @@ class Client:
         timeout: Timeout = TIMEOUT,
         **arguments: Any,
     ) -> requests.Response:
-        """One call of the API with its token. Retries a 503 with backoff (`retries` times), and once a refused token.
+        """Send a request with the API's token. Retries a 503 `retries` times with backoff, and a refused token once.
 
         Raises Unreachable, TimedOut, Busy, Failed, InvalidToken or Refused.
         """
         tries = self._retries if retries is None else retries
         arguments |= {"timeout": timeout}
         for attempt in range(tries + 1):
-            response = self._send_with_token(api, method, path, **arguments)
-            if response.status_code != 503:
-                return response
-            if attempt < tries:
-                time.sleep(BACKOFF * 2**attempt)
-        raise Busy(_message(response), 503, _kind(response))
+            try:
+                return self._send_with_token(api, method, path, **arguments)
+            except Busy:
+                if attempt == tries:
+                    raise
+                time.sleep(BACKOFF_SECONDS * 2**attempt)
+        raise ValueError(f"{retries} retries; expected 0 or more")
 
     def renew(self, api: Api) -> None:
-        """Have TorchServe make a new token for an API, in its key file; the old one opens nothing from now on."""
+        """Let TorchServe write a new token for an API into its key file. This invalidates the old token."""
         if self._key_file is None:
-            raise ValueError("this client was made without a key file")
-        self._renew(api, api_key(self._key_file))
+            raise ValueError("this client has no key file")
+        self._renew(api, read_api_key(self._key_file))
 
     def token(self, api: Api) -> str | None:
-        """The token in force for an API, or None where there is no key file."""
+        """The current token of an API, or None without a key file."""
         return read_token(self._key_file, api) if self._key_file else None
 
     def _send_with_token(self, api: Api, method: str, path: str, **arguments: Any) -> requests.Response:
-        """One attempt with the token in force; a second one if that was refused and there is another by now."""
+        """One attempt with the current token, and a second one if that was refused and there is a new token."""
         token = self.token(api)
         try:
             return self._send(api, method, path, token, **arguments)
         except InvalidToken:
             if self._key_file is None or token is None:
                 raise
-            other = token_after_refusal(self._key_file, api, token, lambda key: self._renew(api, key))
-            if other is None:
+            new_token = token_after_refusal(self._key_file, api, token, lambda key: self._renew(api, key))
+            if new_token is None:
                 raise
-        return self._send(api, method, path, other, **arguments)
+        return self._send(api, method, path, new_token, **arguments)
 
     def _renew(self, api: Api, api_key: str) -> None:
-        """Have TorchServe write a new token into the key file."""
+        """Let TorchServe write a new token into the key file."""
         if self._urls["management"] is None:
-            raise KeyError("management")  # without its address there is nobody to ask
-        self._send("management", "GET", "/token", api_key, params={"type": api}, timeout=QUICK)
+            raise KeyError("management")  # only the management API renews tokens
+        self._send("management", "GET", "/token", api_key, params={"type": api}, timeout=QUICK_TIMEOUT)
 
     def _send(self, api: Api, method: str, path: str, token: str | None, **arguments: Any) -> requests.Response:
-        """One attempt. Raises for everything but success and 503."""
+        """One attempt. Raises ServiceError for every response but a successful one."""
         url = self._urls[api]
         if url is None:
-            raise ValueError(f"this client was made without the address of the {api} API")
+            raise ValueError(f"this client has no URL of the {api} API")
         headers = dict(arguments.pop("headers", {}))
         if token:
             headers["Authorization"] = f"Bearer {token}"
         request = {"headers": headers, "allow_redirects": False, **arguments}
         try:
-            response = self._exchange(method, url + path, request)
+            response = self._send_once_or_twice(method, url + path, request)
         except requests.ReadTimeout as error:
             raise TimedOut(f"{url} did not answer within {arguments['timeout'][1]:.0f} s") from error
         except requests.RequestException as error:
             raise Unreachable(f"no answer from {url}: {type(error).__name__}") from error
-        if response.status_code < 300 or response.status_code == 503:
+        if response.status_code < 300:
             return response
-        kind = _kind(response)
-        failure = Failed if response.status_code >= 500 else InvalidToken if kind == "InvalidKeyException" else Refused
-        raise failure(_message(response), response.status_code, kind)
+        raise _error_of(response)
 
-    def _exchange(self, method: str, url: str, request: dict[str, Any]) -> requests.Response:
-        """A request and its response.
+    def _send_once_or_twice(self, method: str, url: str, request: dict[str, Any]) -> requests.Response:
+        """The response to a request.
 
-        A kept connection may be closed by the server just as it is used again. What only reads is then asked once
-        more; of anything else nobody knows whether it was done.
+        The server may close a kept connection at the moment of its next use. A GET is then sent again; for other
+        methods it is unknown whether the server has acted.
         """
         try:
             return self._session.request(method, url, **request)
@@ -195,20 +194,21 @@ class Client:
 
 
 def _path(model: str, version: str | None) -> str:
-    """`/model` or `/model/version`, encoded; the version may stand in `model` behind a slash."""
+    """`/model` or `/model/version`, encoded; `model` may hold the version behind a slash."""
     name, _, inline = model.partition("/")
-    named = version or inline
-    return f"/{quote(name, safe='')}" + (f"/{quote(named, safe='')}" if named else "")
+    version = version or inline
+    return f"/{quote(name, safe='')}" + (f"/{quote(version, safe='')}" if version else "")
 
 
 def _field(value: Any) -> str:
+    """An option's value as a form field."""
     if isinstance(value, (list, tuple)):
         return ",".join(str(item) for item in value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _document(response: requests.Response) -> dict[str, Any]:
-    """The JSON object in a response; empty where there is none."""
+    """The JSON object in a response; empty if there is none."""
     try:
         document = response.json()
     except ValueError:
@@ -216,11 +216,8 @@ def _document(response: requests.Response) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _kind(response: requests.Response) -> str:
-    return str(_document(response).get("type", ""))
-
-
-def _message(response: requests.Response) -> str:
+def _error_of(response: requests.Response) -> ServiceError:
     document = _document(response)
     message = document.get("message") or document.get("status")
-    return str(message or f"HTTP {response.status_code}: {response.text[:200]}")
+    text = str(message or f"HTTP {response.status_code}: {response.text[:200]}")
+    return error_of_response(response.status_code, str(document.get("type", "")), text)

@@ -1,6 +1,6 @@
-"""Rates and times of the models, from the counters of TorchServe's metrics API.
+"""Request rates and mean times of the models, from the counters of TorchServe's metrics API.
 
-TorchServe counts requests and adds up their times, per model. So means over a while can be had; quantiles cannot.
+TorchServe counts requests and sums their times for each model. These give means over a period, and no quantiles.
 """
 
 from __future__ import annotations
@@ -12,29 +12,33 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import requests
-from prometheus_client.parser import text_string_to_metric_families
 
-from service.errors import Failed, TimedOut, Unreachable
+from service.errors import ErrorKind, Failed, TimedOut, Unreachable
+from service.exposition import read_samples
 
 TIMEOUT = (3.0, 5.0)  # seconds to connect and to read
-REQUESTS = "ts_inference_requests"  # "_total" follows; the parser gives that to all counters
+REQUESTS = "ts_inference_requests_total"
 LATENCY = "ts_inference_latency_microseconds"
 QUEUEING = "ts_queue_latency_microseconds"
+COUNTERS = (REQUESTS, LATENCY, QUEUEING)
+MAX_SCRAPES = 300
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What a model's counters stand at: requests, and the sums of their times in the server and in its queue, in s."""
+class ModelCounters:
+    """A model's counters: requests, and the sums of their seconds in the server and in its queue."""
 
     requests: float = 0.0
     latency: float = 0.0
     queueing: float = 0.0
 
-    def since(self, before: Counts) -> Counts:
-        """What was counted since `before`. Where the counters began anew it is what they stand at."""
+    def since(self, before: ModelCounters) -> ModelCounters:
+        """The increase since `before`. After a restart of the server, which resets the counters, all they count."""
         if min(self.requests - before.requests, self.latency - before.latency, self.queueing - before.queueing) < 0:
             return self
-        return Counts(self.requests - before.requests, self.latency - before.latency, self.queueing - before.queueing)
+        return ModelCounters(
+            self.requests - before.requests, self.latency - before.latency, self.queueing - before.queueing
+        )
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,12 @@ class Scrape:
     """The counters of all models (all versions together) at one time. `at`: Unix seconds."""
 
     at: float
-    models: Mapping[str, Counts]
+    models: Mapping[str, ModelCounters]
 
 
 @dataclass(frozen=True)
 class Point:
-    """What a model did in the while that ends `at`. The times, in seconds per request, are None where none came."""
+    """A model's activity in the period that ends `at`. The times are seconds per request, None without a request."""
 
     at: float
     requests_per_second: float
@@ -56,7 +60,7 @@ class Point:
 
 
 def scrape(metrics_url: str) -> Scrape:
-    """The counters as they are now. Raises Unreachable, TimedOut or Failed."""
+    """The current counters. Raises Unreachable, TimedOut or Failed."""
     session = requests.Session()
     session.trust_env = False
     try:
@@ -66,45 +70,48 @@ def scrape(metrics_url: str) -> Scrape:
     except requests.RequestException as error:
         raise Unreachable(f"no answer from {metrics_url}: {type(error).__name__}") from error
     if response.status_code != 200:
-        raise Failed(f"{metrics_url} answers HTTP {response.status_code}", response.status_code)
-    return Scrape(time.time(), read_counts(response.text))
+        message = f"{metrics_url} answers HTTP {response.status_code}"
+        raise Failed(message, response.status_code, kind=ErrorKind.INVALID_ANSWER)
+    return Scrape(time.time(), read_counters(response.text))
 
 
-def read_counts(text: str) -> dict[str, Counts]:
-    """The counters of each model in the metrics' text. Raises Failed where that is no such text."""
+def read_counters(text: str) -> dict[str, ModelCounters]:
+    """The counters of each model in the text of the metrics API. Raises Failed for any other text."""
     sums: dict[str, dict[str, float]] = {}
     try:
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                model, name = sample.labels.get("model_name"), sample.name.removesuffix("_total")
-                if model and name in (REQUESTS, LATENCY, QUEUEING):
-                    counters = sums.setdefault(model, dict.fromkeys((REQUESTS, LATENCY, QUEUEING), 0.0))
-                    counters[name] += sample.value
+        for sample in read_samples(text):
+            model = sample.labels.get("model_name")
+            if model and sample.name in COUNTERS:
+                counters = sums.setdefault(model, dict.fromkeys(COUNTERS, 0.0))
+                counters[sample.name] += sample.value
     except ValueError as error:
-        raise Failed(f"the metrics API answers with something that is no metrics: {error}") from error
-    return {model: Counts(each[REQUESTS], each[LATENCY] / 1e6, each[QUEUEING] / 1e6) for model, each in sums.items()}
+        message = f"the metrics API did not answer with Prometheus metrics: {error}"
+        raise Failed(message, kind=ErrorKind.INVALID_ANSWER) from error
+    return {
+        model: ModelCounters(counters[REQUESTS], counters[LATENCY] / 1e6, counters[QUEUEING] / 1e6)
+        for model, counters in sums.items()
+    }
 
 
 class History:
-    """The last scrapes, and what they say of each model."""
+    """The last scrapes, and each model's activity between them."""
 
-    def __init__(self, length: int = 300) -> None:
-        self._scrapes: deque[Scrape] = deque(maxlen=length)
+    def __init__(self, max_scrapes: int = MAX_SCRAPES) -> None:
+        self._scrapes: deque[Scrape] = deque(maxlen=max_scrapes)
 
     def add(self, scraped: Scrape) -> None:
-        """Remember one more; one that is no later than the last is left out."""
+        """Add a scrape, unless it is not later than the last one."""
         if not self._scrapes or scraped.at > self._scrapes[-1].at:
             self._scrapes.append(scraped)
 
     def points(self, model: str) -> list[Point]:
-        """A point for each while between two scrapes, oldest first."""
-        scrapes = list(self._scrapes)
-        return [_point(model, before, after) for before, after in pairwise(scrapes)]
+        """A point for each period between two scrapes, oldest first."""
+        return [_point(model, before, after) for before, after in pairwise(list(self._scrapes))]
 
 
 def _point(model: str, before: Scrape, after: Scrape) -> Point:
-    done = after.models.get(model, Counts()).since(before.models.get(model, Counts()))
-    rate = done.requests / (after.at - before.at)
-    if done.requests == 0:
+    increase = after.models.get(model, ModelCounters()).since(before.models.get(model, ModelCounters()))
+    rate = increase.requests / (after.at - before.at)
+    if increase.requests == 0:
         return Point(after.at, rate, None, None)
-    return Point(after.at, rate, done.latency / done.requests, done.queueing / done.requests)
+    return Point(after.at, rate, increase.latency / increase.requests, increase.queueing / increase.requests)

@@ -1,4 +1,4 @@
-"""What the management API says of the models: their versions, workers and queues."""
+"""Records of the registered models: versions, workers and queues, read from the management API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ State = Literal["ready", "starting", "unloaded", "failed"]
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that holds a copy of the network. `memory_bytes` is what TorchServe last measured, 0 before that."""
+    """A process with a copy of the network. `memory_bytes` is TorchServe's last measurement, 0 before the first."""
 
     id: str
     pid: int | None
@@ -22,13 +22,13 @@ class Worker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it takes requests."""
+        """Whether it accepts requests."""
         return self.status == "READY"
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a model as it is registered. `max_batch_delay` is in milliseconds."""
+    """A registered version of a model. `max_batch_delay` is in milliseconds."""
 
     version: str
     archive: str
@@ -43,12 +43,12 @@ class Version:
 
     @property
     def ready_workers(self) -> int:
-        """How many workers take requests."""
+        """The number of workers that accept requests."""
         return sum(worker.is_ready for worker in self.workers)
 
     @property
     def state(self) -> State:
-        """`ready` if it answers now; `failed` if TorchServe keeps fewer workers than it should and none is coming."""
+        """`ready` if it has all its workers; `failed` if it should have workers and none runs or starts."""
         if self.min_workers == 0 and not self.workers:
             return "unloaded"
         if self.ready_workers >= max(1, self.min_workers):
@@ -57,10 +57,15 @@ class Version:
             return "failed"
         return "starting"
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has all its workers, and one at least: `up`, the container and the page wait for this."""
+        return self.state == "ready"
+
 
 @dataclass(frozen=True)
 class Model:
-    """A registered model. Requests that name no version go to the default version."""
+    """A registered model. Requests without a version go to the default version."""
 
     name: str
     versions: tuple[Version, ...]
@@ -76,17 +81,22 @@ class Model:
         """The default version's state."""
         return self.default.state
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the default version is ready."""
+        return self.default.is_ready
+
     def version(self, version: str) -> Version:
-        """The version of that name. Raises KeyError."""
-        for each in self.versions:
-            if each.version == version:
-                return each
+        """The version with this number. Raises KeyError."""
+        for candidate in self.versions:
+            if candidate.version == version:
+                return candidate
         raise KeyError(f"{self.name} has no version {version}")
 
 
 @dataclass(frozen=True)
-class Card:
-    """What a model says of itself. `defaults` are the options that a request need not give."""
+class ModelCard:
+    """The metadata of a model's archive. `defaults`: the values of options that a request leaves out."""
 
     title: str
     description: str
@@ -104,24 +114,24 @@ class Card:
 
 @dataclass(frozen=True)
 class Health:
-    """What /ping says. `alive`: a server answered with our token; `status` is its word, such as Healthy."""
+    """The result of /ping. `alive`: the server accepted the token and is healthy; `status`: its text, as Healthy."""
 
     alive: bool
     status: str
 
 
 def read_model(name: str, default: Sequence[dict[str, Any]], entries: Sequence[dict[str, Any]]) -> Model:
-    """A model of the description of its default version and those of all versions."""
-    versions = sorted((_version(entry) for entry in entries), key=lambda each: version_key(each.version))
+    """A model, from the descriptions of its default version and of all its versions."""
+    versions = sorted((_version(entry) for entry in entries), key=lambda version: version_key(version.version))
     return Model(name, tuple(versions), default[0]["modelVersion"])
 
 
-def read_card(entry: dict[str, Any]) -> Card | None:
-    """The card in a description with customized metadata; None for an archive that is not of this project."""
+def read_model_card(entry: dict[str, Any]) -> ModelCard | None:
+    """The metadata in a description with customized metadata; None for an archive of another project."""
     metadata: Any = entry.get("customizedMetadata")
     try:
-        return Card(
-            **{name: metadata[name] for name in Card.__annotations__ if name != "classes"},
+        return ModelCard(
+            **{name: metadata[name] for name in ModelCard.__annotations__ if name != "classes"},
             classes=tuple(metadata["classes"]),
         )
     except (KeyError, TypeError):
@@ -129,7 +139,7 @@ def read_card(entry: dict[str, Any]) -> Card | None:
 
 
 def version_key(version: str) -> tuple[tuple[int, str], ...]:
-    """Orders versions as people do: 1.9 before 1.10."""
+    """A sort key that orders versions by number: 1.9 before 1.10."""
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in version.split("."))
 
 

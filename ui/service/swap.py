@@ -1,7 +1,7 @@
-"""Exchanging a model's version for another one under load, without a failed request.
+"""Replacing the default version of a model under load, without a failed request.
 
-TorchServe drops what a version still has in its queue or in its workers' hands when it is removed (the client waits
-until its own timeout, or reads "Worker died."). So the old version is removed only once it is known to be idle.
+TorchServe drops the requests that a version has queued or in its workers when the version is removed (the client waits
+until its own timeout, or gets "Worker died."). So the old version is removed only after it was seen idle.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from service.client import Answer, ServiceError
-from service.drain import NotDrained, drain, version_of
+from service.answers import Answer
+from service.drain import NotDrained, version_of, wait_until_drained
+from service.errors import ServiceError
 from service.operator import InvalidAction, Operator
 from service.records import Version
 
@@ -21,35 +22,36 @@ POLL_SECONDS = 0.1
 
 
 class SwapFailed(Exception):
-    """The exchange did not happen. The message says why, and whether everything is as it was before."""
+    """The swap failed. The message gives the reason, and whether the old version serves as before."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of an exchange, reported when it begins and when it ends."""
+    """A step of a swap, reported when it begins and when it ends."""
 
     name: str
     state: Literal["running", "done", "failed"]
     text: str = ""
 
 
-def hot_swap(operator: Operator, model: str, archive: str, picture: bytes) -> Iterator[Step]:
-    """Exchange the default version of `model` for `archive`, which is a file's name in the model store.
+def hot_swap(operator: Operator, model: str, archive: str, image: bytes) -> Iterator[Step]:
+    """Replace the default version of `model` by `archive`, a file name in the model store.
 
-    Registers the archive with as many workers, has it detect in `picture`, makes it the default, waits until the old
-    version has answered all its requests, and removes it. Yields each step as it begins and ends. The caller must not
-    stop half-way. Raises SwapFailed; the new version is gone then and the old one is the default, unless it says not.
+    Registers the archive with the same number of workers, tests it with `image`, makes it the default, waits until the
+    old version has answered all its requests, and removes it. Yields each step as it begins and ends; the caller must
+    consume all of them. Raises SwapFailed; unless its message says otherwise, the new version is then removed and the
+    old one is the default.
     """
     operator.check()
-    # Once begun it is brought to an end, even if the right to begin another one is taken back meanwhile.
-    swap = _Swap(Operator(operator.client), model, archive, picture)
+    # A swap that has begun is completed, even if the operator's permission is withdrawn meanwhile.
+    swap = _Swap(Operator(operator.client), model, archive, image)
     yield from swap.bring_up()
     yield from swap.take_down()
 
 
 class _Swap:
-    def __init__(self, operator: Operator, model: str, archive: str, picture: bytes) -> None:
-        self.operator, self.model, self.archive, self.picture = operator, model, archive, picture
+    def __init__(self, operator: Operator, model: str, archive: str, image: bytes) -> None:
+        self.operator, self.model, self.archive, self.image = operator, model, archive, image
         self.client = operator.client
         before = self.client.describe_model(model)
         self.known = {version.version for version in before.versions}
@@ -58,7 +60,7 @@ class _Swap:
         self.new = ""
 
     def bring_up(self) -> Iterator[Step]:
-        """From the archive to the new default version; all of it undone where a step fails."""
+        """Make the archive the default version; roll back if a step fails."""
         name = ""
         try:
             for name, work in (
@@ -74,15 +76,15 @@ class _Swap:
             yield from self._roll_back(str(error).rstrip("."))
 
     def take_down(self) -> Iterator[Step]:
-        """Remove the old version once it is idle. Where that fails the new one serves, and the old one stays."""
+        """Remove the old version after it is idle. If that fails, the new version serves and the old one stays."""
         name = "Drain"
         try:
             yield Step(name, "running")
-            yield Step(name, "done", drain(self.client, self.model, self.old.version))
+            yield Step(name, "done", wait_until_drained(self.client, self.model, self.old.version))
             name = "Remove"
             yield Step(name, "running")
             self.operator.unregister(self.model, self.old.version)
-            yield Step(name, "done", f"version {self.old.version} is gone")
+            yield Step(name, "done", f"version {self.old.version} is removed")
         except (ServiceError, NotDrained, SwapFailed) as error:
             yield Step(name, "failed", str(error))
             raise SwapFailed(
@@ -94,18 +96,18 @@ class _Swap:
         try:
             self.operator.register(self.archive, self.model, self.workers)
         finally:
-            self.new = self._added()
+            self.new = self._added_version()
         if not self.new:
-            raise SwapFailed(f"{self.archive} was registered as no version of {self.model}")
+            raise SwapFailed(f"registering {self.archive} added no version of {self.model}")
         return f"version {self.new} with {_workers(self.workers)}"
 
-    def _added(self) -> str:
-        """The version that was not there before, or nothing."""
+    def _added_version(self) -> str:
+        """The version that was not registered before the swap, or an empty text."""
         try:
-            now = self.client.describe_model(self.model)
+            model = self.client.describe_model(self.model)
         except ServiceError:
             return ""
-        return next((each.version for each in now.versions if each.version not in self.known), "")
+        return next((entry.version for entry in model.versions if entry.version not in self.known), "")
 
     def _wait_until_ready(self) -> str:
         deadline = time.monotonic() + START_SECONDS
@@ -121,14 +123,14 @@ class _Swap:
             time.sleep(POLL_SECONDS)
 
     def _try(self) -> str:
-        answer = self.client.detect(self.model, self.picture, self.new)
-        _require_sound(answer, self.model, self.new)
+        answer = self.client.detect(self.model, self.image, self.new)
+        _require_plausible(answer, self.model, self.new)
         return f"{len(answer.detections)} detections in {1000 * answer.time:.0f} ms"
 
     def _set_default(self) -> str:
         self.operator.set_default(self.model, self.new)
-        _require_sound(self.client.detect(self.model, self.picture), self.model, self.new)
-        return f"{self.model} is version {self.new} now"
+        _require_plausible(self.client.detect(self.model, self.image), self.model, self.new)
+        return f"version {self.new} is the default of {self.model}"
 
     def _version(self, version: str) -> Version:
         return version_of(self.client, self.model, version)
@@ -140,23 +142,23 @@ class _Swap:
             self._undo()
         except (ServiceError, NotDrained, SwapFailed) as error:
             yield Step("Roll back", "failed", str(error))
-            raise SwapFailed(f"{reason}. Rolling back failed too, look at the list of versions: {error}") from error
+            raise SwapFailed(f"{reason}. The rollback failed too; check the list of versions: {error}") from error
         yield Step("Roll back", "done", f"{old} serves as before")
         raise SwapFailed(f"{reason}. Nothing has changed: {old} serves as before")
 
     def _undo(self) -> None:
-        new = self.new or self._added()
+        new = self.new or self._added_version()
         model = self.client.describe_model(self.model)
         if model.default_version != self.old.version:
             self.operator.set_default(self.model, self.old.version)
         if new:
             if model.version(new).ready_workers:
-                drain(self.client, self.model, new)
+                wait_until_drained(self.client, self.model, new)
             self.operator.unregister(self.model, new)
 
 
-def _require_sound(answer: Answer, model: str, version: str) -> None:
-    """Raises SwapFailed for an answer that this version cannot have given to a picture."""
+def _require_plausible(answer: Answer, model: str, version: str) -> None:
+    """Raises SwapFailed for an answer of another version, or with a box or confidence that is out of range."""
     width, height = answer.size_wh
     if (answer.model, answer.version) != (model, version):
         raise SwapFailed(f"version {version} was asked and {answer.model} {answer.version} answered")

@@ -1,32 +1,31 @@
-"""The page Models: what is served and how it does, and for an operator the means to change it."""
+"""The page Models: the served models and their activity, and for an operator the actions that change them."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from page import charts, model_facts, notices, operator_panel, session
-from page.messages import explain
-from page.model_options import WORDS
-from page.status import card, status
+from page.model_options import STATE_LABELS
+from page.status import model_card, status
 from service.records import Model
 
 
 def main() -> None:
     """The whole page."""
     st.title("Models")
-    notices.test_mode()
+    notices.show_test_mode()
     if session.is_test_mode():
-        st.caption("In test mode no server is asked, so there is nothing to show here.")
+        st.caption("In test mode no requests are sent to a server, so there is nothing to show here.")
         return
-    st.fragment(_live, run_every=charts.EVERY)()
+    st.fragment(show_models, run_every=charts.SCRAPE_SECONDS)()
     operator_panel.show()
 
 
-def _live() -> None:
-    """What changes by itself."""
+def show_models() -> None:
+    """The part of the page that is updated by itself."""
     now = status()
     if now.error:
-        notices.tell(explain(now.error))
+        notices.show_error(now.error)
         return
     if not now.models:
         st.info("The server has no models. An operator can register an archive of the model store below.")
@@ -35,18 +34,17 @@ def _live() -> None:
     charts.show([model.name for model in now.models])
     st.header("Registered")
     for model in now.models:
-        _model(model)
+        show_model(model)
 
 
-def _model(model: Model) -> None:
+def show_model(model: Model) -> None:
+    """A model's state, versions and workers."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"### {notices.plain(model.name)}", width="content")
-            st.badge(WORDS[model.state], color=model_facts.COLOURS[model.state])
-        cards = {
-            version.version: card(model.name, version.version) for version in model.versions if version.state == "ready"
-        }
-        st.html(model_facts.show(model, cards))
+            st.markdown(f"### {notices.escape_markdown(model.name)}", width="content")
+            st.badge(STATE_LABELS[model.state], color=model_facts.STATE_COLOURS[model.state])
+        ready = [version.version for version in model.versions if version.is_ready]
+        st.html(model_facts.facts_of(model, {version: model_card(model.name, version) for version in ready}))
 
 
 main()

@@ -1,1 +1,1 @@
-"""x"""
+"""Chromium, and visits to the page in it."""

@@ -1,4 +1,4 @@
-"""The real service with its page, and a Chromium to look at it with."""
+"""Fixtures: the real service with its page, and a Chromium that opens it."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from playwright.sync_api import Browser, sync_playwright
 from support.browser.visits import PASSWORD, Visit, visiting
 from support.running_service import ROOT, Service, command, environment_for, running
 
-PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Chromium asks its makers' servers for updates and more unless told not to; as root it needs --no-sandbox.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
-         "--use-fake-ui-for-media-stream"]  # fmt: skip
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Without these flags Chromium requests updates and more from its vendor. As root it needs --no-sandbox.
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium: that of CHROMIUM, or the first one found on PATH."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PLACES)), None)
+    """A headless Chromium: the one that the variable CHROMIUM names, or the first on PATH."""
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if not path:
-        pytest.skip("there is no Chromium: install one (Debian: apt install chromium) or point CHROMIUM to it")
+        pytest.skip("there is no Chromium: install one (Debian: apt install chromium) or set CHROMIUM to its path")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with its page and two models of the same shapes, of which one sees them smaller and misses some."""
+    """A service with its page and two models of the same weights; one has a smaller image size and misses objects."""
     environment = environment_for(tmp_path_factory.mktemp("site"), UI_OPERATOR_PASSWORD=PASSWORD)
-    shapes = str(ROOT / "scripts" / "shapes" / "shapes.pt")
-    words = (shapes, "--name", "shapes-small", "--image-size", "160", "--model-store", environment["MODEL_STORE"])
-    archived = command("archive", *words, environment=environment)
+    shapes = str(ROOT / "scripts" / "demo_model" / "shapes.pt")
+    arguments = (shapes, "--name", "shapes-small", "--image-size", "160", "--model-store", environment["MODEL_STORE"])
+    archived = command("archive", *arguments, environment=environment)
     assert archived.returncode == 0, archived.stdout + archived.stderr
     with running(["shapes", "shapes-small"], environment, page=True) as started:
         assert "NOT SERVED" not in started.output, started.output

@@ -1,4 +1,4 @@
-"""Visits to the page: what tests do there, and what they read."""
+"""Visits to the page: opening it, filling it, and reading it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from support.running_service import Service
 
 PASSWORD = "a password for the tests"
-SECONDS = 30.0  # a slow machine's patience
-
+SECONDS = 30.0  # deadline of each wait
 PAGES = ("", "compare", "models")  # their paths
 
 Visit = Callable[..., Page]
 
 
 def visiting(chromium: Browser, url: str) -> Iterator[Visit]:
-    """Visits of a page at any address. What the browser calls an error fails the test."""
+    """Visits to a page at any URL. An error in the browser fails the test."""
     expect.set_options(timeout=1000 * SECONDS)
     contexts = []
-    faults: list[str] = []
+    errors: list[str] = []
 
     def open_page(path: str = "", scheme: str = "light", size: tuple[int, int] = (1280, 900)) -> Page:
         viewport = ViewportSize(width=size[0], height=size[1])
@@ -31,7 +30,7 @@ def visiting(chromium: Browser, url: str) -> Iterator[Visit]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(1000 * SECONDS)
-        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{url}/{path}")
         page.get_by_role("heading", level=1).wait_for()
         return page
@@ -39,29 +38,29 @@ def visiting(chromium: Browser, url: str) -> Iterator[Visit]:
     yield open_page
     for context in contexts:
         context.close()
-    assert not faults
+    assert not errors
 
 
 def filled(page: Page) -> Page:
-    """The page with something on it: the sample's boxes, or the models' charts."""
+    """The page with content: the sample's boxes, or the models' charts."""
     if page.url.endswith("/models"):
         page.get_by_role("heading", name="Registered").wait_for()
     else:
         page.get_by_role("button", name="Try the sample picture").click()
         page.locator("table.rows").last.wait_for()
         page.locator("[data-testid=stImage] img").first.wait_for()
-    page.wait_for_timeout(1500)  # animations, and what is drawn after the text
+    page.wait_for_timeout(1500)  # animations, and elements that are drawn after the text
     return page
 
 
 def upload(page: Page, *files: tuple[str, bytes]) -> None:
-    """Give files to the page, as (name, bytes)."""
+    """Upload files, as (name, bytes)."""
     payloads = [{"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in files]
     page.locator("input[type=file]").first.set_input_files(payloads)  # type: ignore[arg-type]
 
 
 def rows_of(page: Page, caption: str) -> list[list[str]]:
-    """The cells of a table, without its head."""
+    """The cells of a table's body."""
     table = page.locator("table.rows", has=page.locator("caption", has_text=caption)).first
     table.wait_for()
     rows: list[list[str]] = table.locator("tbody tr").evaluate_all(
@@ -71,7 +70,7 @@ def rows_of(page: Page, caption: str) -> list[list[str]]:
 
 
 def requests_to(service: Service, model: str) -> int:
-    """How many requests the service has had for a model, by its own metrics."""
+    """The number of requests for a model, from the service's metrics."""
     text = requests.get(f"{service.metrics_url}/metrics", timeout=10).text
     lines = [line for line in text.splitlines() if line.startswith("ts_inference_requests_total{")]
     return sum(int(float(line.rsplit(" ", 1)[1])) for line in lines if f'model_name="{model}"' in line)
