@@ -1,7 +1,7 @@
-# Sourced by up and down: how commands are shown, run and tried again, and how the cloud is asked what is there.
+# Sourced by up and down: shows, runs and retries commands, and queries the existing resources.
 # shellcheck shell=bash
-# shellcheck disable=SC2153  # settings.sh sets what is in capitals
-# It works in bash 3.2, which is what macOS has.
+# shellcheck disable=SC2153  # settings.sh sets the upper-case variables
+# Compatible with bash 3.2, the version of macOS.
 
 program=${0##*/}
 dry_run=""
@@ -11,7 +11,7 @@ retry_seconds=${RETRY_SECONDS:-10}
 say() { echo "$program: $*" >&2; }
 die() { say "$@"; exit 1; }
 
-# Words as a shell reads them back.
+# The arguments, quoted for a shell.
 quoted() {
   local word text="" mark="'" escaped="'\\''"
   for word in "$@"; do
@@ -23,51 +23,51 @@ quoted() {
   echo "$text"
 }
 
-# In a dry run what would be run is the output; else it is told on the way.
+# Print a command: on standard output in a dry run, else on standard error.
 show() { if [[ $dry_run ]]; then echo "$1"; else echo "+ $1" >&2; fi; }
 
-# Run a command that changes something. What it prints is not the output of up: that is the page's address alone.
+# Run a command that changes something. Its output goes to standard error, because up prints only the page's address.
 run() {
   show "$(quoted "$@")"
   [[ $dry_run ]] && return
-  "$@" >&2 || die "this failed, and what comes after it was not begun: $(quoted "$@")" \
-    "(mend what is said above, then run $program again: it goes on where it stopped)"
+  "$@" >&2 || die "this command failed, so the next ones were not run: $(quoted "$@")" \
+    "(correct the error above and run $program again; it continues with this command)"
 }
 
-# The same with a file as input: run_from FILE COMMAND...
+# run_from FILE COMMAND...: the same, with a file as input.
 run_from() {
   local file=$1; shift
   show "$(quoted "$@") < $(quoted "$file")"
   [[ $dry_run ]] && return
-  "$@" <"$file" >&2 || die "this failed: $(quoted "$@") < $(quoted "$file")"
+  "$@" <"$file" >&2 || die "this command failed: $(quoted "$@") < $(quoted "$file")"
 }
 
-# The same with what another command prints as input: run_piped COMMAND... -- COMMAND...
+# run_piped COMMAND... -- COMMAND...: the same, with the output of the first command as input of the second.
 run_piped() {
   local first=()
   while [[ $1 != -- ]]; do first+=("$1"); shift; done
   shift
   show "$(quoted "${first[@]}") | $(quoted "$@")"
   [[ $dry_run ]] && return
-  "${first[@]}" | "$@" >&2 || die "this failed: $(quoted "${first[@]}") | $(quoted "$@")"
+  "${first[@]}" | "$@" >&2 || die "this command failed: $(quoted "${first[@]}") | $(quoted "$@")"
 }
 
-# Run a command again and again until it succeeds: run_until SECONDS COMMAND...
+# run_until SECONDS COMMAND...: run a command repeatedly until it succeeds.
 run_until() {
   local seconds=$1 end=$((SECONDS + $1)); shift
-  if [[ $dry_run ]]; then echo "# until it succeeds, for $seconds s at most:"; fi
+  if [[ $dry_run ]]; then echo "# repeated until it succeeds, for $seconds s at most:"; fi
   show "$(quoted "$@")"
   [[ $dry_run ]] && return
   until "$@" >&2; do
-    ((SECONDS < end)) || die "this did not succeed within $seconds s: $(quoted "$@")"
+    ((SECONDS < end)) || die "this command did not succeed within $seconds s: $(quoted "$@")"
     sleep "$retry_seconds"
   done
 }
 
-# Every call names the project and asks no questions (IN_PROJECT), so that neither depends on how gcloud is set up.
+# Each call names the project and disables questions (IN_PROJECT), so that gcloud's configuration does not matter.
 cloud() { run gcloud "$@" "${IN_PROJECT[@]}"; }
 
-# Ask without changing anything. gcloud tells of an error in its own words.
+# Query without changing anything. gcloud prints its own error messages.
 ask() { gcloud "$@" "${IN_PROJECT[@]}"; }
 
 need() { command -v "$1" >/dev/null || die "$1 was not found; $2"; }
@@ -76,54 +76,56 @@ need_login() {
   local account
   need gcloud "install the Google Cloud CLI: https://cloud.google.com/sdk/docs/install"
   account=$(gcloud auth list --filter=status:ACTIVE '--format=value(account)' 2>/dev/null) || account=""
-  # A token in the environment is a login too.
+  # A token in the environment is a login, too.
   [[ $account || ${CLOUDSDK_AUTH_ACCESS_TOKEN:-}${CLOUDSDK_AUTH_ACCESS_TOKEN_FILE:-} ]] ||
-    die "nobody is logged in; run: gcloud auth login"
+    die "you are not logged in; run: gcloud auth login"
 }
 
-look_at_services() {
+read_enabled_services() {
   local names
-  names=$(ask services list --enabled '--format=value(config.name)') || die "project $PROJECT cannot be asked (above)"
+  names=$(ask services list --enabled '--format=value(config.name)') ||
+    die "the services of project $PROJECT could not be listed (see above)"
   enabled=" $(echo "$names" | tr '\n' ' ') "
 }
 
 is_enabled() { [[ $enabled == *" $1.googleapis.com "* ]]; }
 
-# State of a resource: `absent`, `ours` if this folder's scripts made it, else `foreign`.
-#   look SERVICE NAME COMMAND...   COMMAND lists all of its kind
-# strategy: a list tells what is missing (no line) from what went wrong (an error); `describe` fails for both.
-look() {
-  local service=$1 name=$2 listed found description
+# resource_state SERVICE NAME COMMAND...: `absent`, `ours` if the scripts in this folder created it, else `foreign`.
+# COMMAND lists all resources of its kind.
+# strategy: a list distinguishes a missing resource (no line) from an error; `describe` fails for both.
+resource_state() {
+  local service=$1 name=$2 listed listed_name description
   shift 2
   if ! is_enabled "$service"; then echo absent; return; fi
-  listed=$(ask "$@" '--format=value(name.basename(),description)') || die "what is there could not be listed (above)"
-  while IFS=$'\t' read -r found description; do
-    [[ $found == "$name" ]] || continue
+  listed=$(ask "$@" '--format=value(name.basename(),description)') ||
+    die "the existing resources could not be listed (see above)"
+  while IFS=$'\t' read -r listed_name description; do
+    [[ $listed_name == "$name" ]] || continue
     if [[ $description == "$MARK" ]]; then echo ours; else echo foreign; fi
     return
   done <<<"$listed"
   echo absent
 }
 
-# Kinds of resources, by what they are called in messages.
-repository_state() { look artifactregistry "$REPOSITORY" artifacts repositories list "--location=$REGION"; }
-account_state() { look iam "$ACCOUNT" iam service-accounts list; }
-network_state() { look compute "$NAME" compute networks list; }
-subnet_state() { look compute "$NAME" compute networks subnets list "--regions=$REGION"; }
-firewall_state() { look compute "$1" compute firewall-rules list; }
-machine_state() { look compute "$NAME" compute instances list; }
+# The states of the resources.
+repository_state() { resource_state artifactregistry "$REPOSITORY" artifacts repositories list "--location=$REGION"; }
+account_state() { resource_state iam "$ACCOUNT" iam service-accounts list; }
+network_state() { resource_state compute "$NAME" compute networks list; }
+subnet_state() { resource_state compute "$NAME" compute networks subnets list "--regions=$REGION"; }
+firewall_state() { resource_state compute "$1" compute firewall-rules list; }
+machine_state() { resource_state compute "$NAME" compute instances list; }
 
-# Status and type of the machine that is there. In another zone it would be left behind, and a second one made.
+# Status and type of the existing machine. It must be in ZONE: up would otherwise create a second one.
 describe_machine() {
   ask compute instances describe "$NAME" "--zone=$ZONE" '--format=value(status,machineType.basename())' ||
-    die "machine $NAME exists in $PROJECT, but not in $ZONE; set ZONE to where it is"
+    die "machine $NAME exists in $PROJECT, but not in $ZONE; set ZONE to its zone"
 }
 
-# Whether the machine's account may read the repository. Both must be there.
+# Whether the machine's account may read the repository. Both must exist.
 may_read() {
   local listed
   listed=$(ask artifacts repositories get-iam-policy "$REPOSITORY" "--location=$REGION" \
     '--flatten=bindings[].members' '--format=value(bindings.role,bindings.members)') ||
-    die "who may read $REPOSITORY could not be listed (above)"
+    die "the readers of $REPOSITORY could not be listed (see above)"
   grep -Fqx "$READER"$'\t'"serviceAccount:$ACCOUNT" <<<"$listed"
 }

@@ -1,31 +1,31 @@
-# Sourced by up: the images, built as compose.yaml builds them and pushed where the machine finds them.
+# Sourced by up: builds the images as compose.yaml does, and pushes them to the registry.
 # shellcheck shell=bash
-# shellcheck disable=SC2153,SC2154  # settings.sh sets what is in capitals, up sets `repository`
+# shellcheck disable=SC2153,SC2154  # settings.sh sets the upper-case variables, up sets `repository`
 
 push_images() {
   local name missing=()
   for name in "${IMAGES[@]}"; do
     if is_pushed "$name"; then
-      say "$name:$VERSION is in the registry already; FORCE=1 builds it again, VERSION=... makes another"
+      say "$name:$VERSION is already in the registry; FORCE=1 builds it again, VERSION=... builds another version"
     else
       missing+=("$name")
     fi
   done
   [[ ${#missing[@]} -gt 0 ]] || return 0
-  need docker "it builds the images: https://docs.docker.com/engine/install/"
+  need docker "up builds the images with it: https://docs.docker.com/engine/install/"
   [[ $dry_run ]] || docker info >/dev/null 2>&1 || die "the Docker engine does not answer; start it (try: docker info)"
   cloud auth configure-docker "$HOST"
   for name in "${missing[@]}"; do push_image "$name"; done
 }
 
-# An image that cannot be described counts as missing: if that was an error, pushing it will say which.
+# An image that cannot be described counts as missing; if this was an error, the push will show it.
 is_pushed() {
   [[ $FORCE == 0 && $repository != absent ]] &&
     ask artifacts docker images describe "$REGISTRY/$1:$VERSION" '--format=value(image_summary.digest)' \
       >/dev/null 2>&1
 }
 
-# Built as compose.yaml builds it, for the machine's processor and not for this one's.
+# Build an image as compose.yaml does, for the processor of the machine, which may differ from this computer's.
 push_image() {
   local image=$REGISTRY/$1:$VERSION arguments=()
   local index=TORCH_INDEX_URL=${TORCH_INDEX_URL-https://download.pytorch.org/whl/cpu}

@@ -1,4 +1,4 @@
-# Sourced by up and down: what can be set, with its defaults, checked. README.md explains each.
+# Sourced by up and down: the settings, their defaults and their checks. README.md explains each.
 # shellcheck shell=bash
 # shellcheck disable=SC2034  # up and down use them
 
@@ -7,33 +7,33 @@
 : "${MODELS:=yolov5s,yolov5m,yolov5l}" "${PRECISION:=fp32}" "${OPERATOR_PASSWORD_FILE:=}" "${CALIBRATION_DIR:=}"
 : "${SOURCE_RANGES:=}" "${CALLER_ADDRESS:=}"
 
-# What the resources are described by, and so recognised.
+# The description of all created resources, by which they are recognised.
 MARK="YOLOv5 on TorchServe, made by deploy/gcp/up"
 READER=roles/artifactregistry.reader
 SERVICES=(artifactregistry compute iam iap oslogin)
 IMAGES=(archiver torchserve ui)
 PAGE_PORT=8501
-# Of Google's Identity-Aware Proxy: ssh comes through it and from nowhere else.
+# The range of Google's Identity-Aware Proxy, the only source of ssh connections.
 IAP_RANGE=35.235.240.0/20
 SUBNET_RANGE=10.85.0.0/24
-# Settings of compose.yaml that are passed on to the machine where they are set.
+# Settings of compose.yaml that are passed on to the machine if they are set.
 PASSED_ON=(WORKERS_PER_MODEL TOKEN_EXPIRATION_MIN TORCHSERVE_MEMORY TORCHSERVE_CPUS TORCHSERVE_TMP ARCHIVER_MEMORY
   ARCHIVER_TMP UI_MEMORY UI_ALLOW_URLS YOLOV5_WEIGHTS_URL)
 
-# check NAME PATTERN WHAT
+# check NAME PATTERN EXPECTED: stop if a setting does not match.
 check() {
   [[ ${!1} =~ ^($2)$ ]] || die "$1 is '${!1}'; expected $3"
 }
 
-# What both commands need to know: which project, where, and under which names.
+# The settings of both commands: the project, the place, and the names.
 read_names() {
   if [[ -z ${PROJECT:-} ]]; then PROJECT=$(gcloud config get-value project 2>/dev/null) || PROJECT=""; fi
   [[ $PROJECT && $PROJECT != "(unset)" ]] ||
     die "no project: set PROJECT to the id of a Google Cloud project, or run: gcloud config set project ID"
   check PROJECT '[a-z][a-z0-9-]{4,28}[a-z0-9]' "the id of a Google Cloud project, like my-project-123"
   check ZONE '[a-z]+-[a-z]+[0-9]+-[a-z]' "a zone, like us-central1-a"
-  check NAME '[a-z][a-z0-9-]{1,22}[a-z0-9]' "3 to 24 small letters, digits and hyphens"
-  check REPOSITORY '[a-z][a-z0-9-]{0,60}[a-z0-9]' "small letters, digits and hyphens"
+  check NAME '[a-z][a-z0-9-]{1,22}[a-z0-9]' "3 to 24 lower-case letters, digits and hyphens"
+  check REPOSITORY '[a-z][a-z0-9-]{0,60}[a-z0-9]' "lower-case letters, digits and hyphens"
   IN_PROJECT=("--project=$PROJECT" --quiet)
   REGION=${ZONE%-*}
   HOST=$REGION-docker.pkg.dev
@@ -41,12 +41,12 @@ read_names() {
   ACCOUNT=$NAME-vm@$PROJECT.iam.gserviceaccount.com
 }
 
-# What up needs to know beyond that.
+# The other settings of up.
 read_settings() {
   read_names
-  need curl "it finds out your address, and tries the page"
+  need curl "up finds your address with it, and tests the page"
   check VERSION '[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}' "a tag of an image, like 1.0.0"
-  check MODELS '[A-Za-z0-9_][A-Za-z0-9_.-]*(,[A-Za-z0-9_][A-Za-z0-9_.-]*)*' "names joined by commas"
+  check MODELS '[A-Za-z0-9_][A-Za-z0-9_.-]*(,[A-Za-z0-9_][A-Za-z0-9_.-]*)*' "names separated by commas"
   check PRECISION 'fp32|bf16|int8' "fp32, bf16 or int8"
   check MACHINE_TYPE '[a-z][a-z0-9]*-[a-z0-9-]+' "a machine type, like c3-standard-4"
   check DISK_GB '[0-9]+' "a number of gigabytes"
@@ -66,7 +66,7 @@ read_settings() {
   read_ranges
 }
 
-# Paths are the caller's, and up works in the project's folder.
+# Relative paths refer to the caller's folder, but up works in the project's folder.
 read_files() {
   local name
   WEIGHTS_DIR=${WEIGHTS_DIR:-$root/weights}
@@ -84,13 +84,13 @@ read_files() {
   fi
 }
 
-# Who may open the page: SOURCE_RANGES, or else the address that the caller comes from.
+# The ranges that may open the page: SOURCE_RANGES, or else the caller's address.
 read_ranges() {
   local range
   if [[ -z $SOURCE_RANGES ]]; then
     if [[ -z $CALLER_ADDRESS ]]; then
       CALLER_ADDRESS=$(curl -4fsS --max-time 20 https://checkip.amazonaws.com) ||
-        die "your public address could not be found out; set CALLER_ADDRESS to it, or SOURCE_RANGES"
+        die "your public address was not found; set CALLER_ADDRESS to it, or set SOURCE_RANGES"
     fi
     is_range "$CALLER_ADDRESS/32" || die "CALLER_ADDRESS is '$CALLER_ADDRESS'; expected an IPv4 address"
     SOURCE_RANGES=$CALLER_ADDRESS/32
@@ -98,7 +98,7 @@ read_ranges() {
   [[ $SOURCE_RANGES == none ]] && return
   while read -r range; do
     is_range "$range" || die "SOURCE_RANGES has '$range'; expected IPv4 ranges like 203.0.113.7/32, or none"
-    if [[ $range == */0 ]]; then say "SOURCE_RANGES has $range: EVERYBODY can open the page, without a login"; fi
+    if [[ $range == */0 ]]; then say "SOURCE_RANGES has $range: EVERYBODY can open the page without a login"; fi
   done <<<"${SOURCE_RANGES//,/$'\n'}"
 }
 
@@ -107,5 +107,5 @@ is_range() {
   [[ $1 =~ ^($part)\.($part)\.($part)\.($part)/(3[0-2]|[12]?[0-9])$ ]]
 }
 
-# Ranges joined by commas, sorted, so that two of them can be compared.
+# Ranges in sorted order, separated by commas, so that two lists can be compared.
 sorted_ranges() { echo "$1" | tr -s ',; ' '\n' | sort -u | paste -sd , -; }

@@ -1,4 +1,4 @@
-# One shot: checkpoints into archives in the model store. Ends when they are there; does nothing where they are current.
+# Builds archives of the checkpoints in the model store, then ends. Current archives are kept.
 FROM python:3.11-slim-bookworm
 
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
@@ -21,7 +21,7 @@ RUN pip install --no-cache-dir --no-deps --editable . \
     && install -d -o app -g app /app/weights /model-store
 USER 10001:10001
 
-# /weights holds what the user brings, /app/weights what was downloaded.
+# /weights has the user's checkpoints, /app/weights the downloaded ones.
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
     YOLO_CONFIG_DIR=/tmp YOLO_OFFLINE=True YOLOV5_WEIGHTS_DIR=/weights MODEL_STORE=/model-store
 ENTRYPOINT ["python", "-m", "server.commands.archives"]

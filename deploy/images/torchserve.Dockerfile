@@ -1,7 +1,7 @@
-# The server: TorchServe, its workers, and the process that watches them. No checkpoint and no ultralytics.
+# The server: TorchServe, its workers, and the process that watches them. It has no checkpoints and no ultralytics.
 FROM python:3.11-slim-bookworm
 
-# torch is for archives of the engine `torch`, which need a GPU to be fast; OpenVINO's do without.
+# Only archives of the engine `torch` need torch; they are fast only with a GPU.
 ARG WITH_TORCH=0
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
 
@@ -12,8 +12,8 @@ RUN pip install --no-cache-dir --no-deps -r requirements/serve.txt \
       pip install --no-cache-dir --retries 1 ${TORCH_INDEX_URL:+--extra-index-url "$TORCH_INDEX_URL"} \
         -r requirements/torch.txt; \
     fi
-# Netty would unpack this library into /tmp at each start, from where nothing can be executed. TorchServe ends workers
-# with the command kill, which the base image has only inside its shell.
+# Netty would unpack this library into /tmp at each start, but files there cannot be executed. TorchServe ends workers
+# with the program kill, which the base image has only as a shell builtin.
 COPY deploy/images/unpack_netty.py deploy/images/
 RUN python deploy/images/unpack_netty.py /usr/lib \
     && printf '#!/bin/sh\nkill "$@"\n' >/usr/local/bin/kill \
@@ -32,7 +32,7 @@ USER 10001:10001
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
     RUN_DIR=/run/service MODEL_STORE=/model-store INFERENCE_HOST=0.0.0.0 LOG_TO=console
 EXPOSE 8080
-# Ready means that every model has its workers and answers: see scripts/server/container/health.py.
+# Ready: every model has its workers and answers. See scripts/server/container/health.py.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=300s --retries=3 \
     CMD ["python", "-S", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8083/ready', timeout=4)"]
 ENTRYPOINT ["python", "-m", "server.container.main"]

@@ -1,9 +1,9 @@
-# The page. It needs neither torch nor OpenVINO: all detection happens on the server.
+# The page. It needs neither torch nor OpenVINO, because the server does all detection.
 FROM python:3.11-slim-bookworm
 
 WORKDIR /app
 COPY requirements/serve.txt requirements/ui.txt requirements/
-# Of serve.txt the page needs these; the file says which versions.
+# The page needs these packages of serve.txt, in the versions of that file.
 RUN pip install --no-cache-dir --no-deps -r requirements/ui.txt -c requirements/serve.txt \
       certifi charset-normalizer idna jinja2 markupsafe numpy packaging pillow requests typing-extensions urllib3
 

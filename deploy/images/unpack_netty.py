@@ -1,4 +1,4 @@
-"""Unpack the native library that TorchServe's frontend needs for Unix sockets: python unpack_netty.py FOLDER."""
+"""Unpacks the native library that TorchServe's frontend needs for Unix sockets: python unpack_netty.py FOLDER."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def main(folder: Path) -> None:
-    """Write the library of this machine's architecture into a folder of the loader's path."""
+    """Write the library for this machine's architecture into a folder that the loader searches."""
     package = importlib.util.find_spec("ts")
     if package is None or package.origin is None:
         raise SystemExit("torchserve is not installed")

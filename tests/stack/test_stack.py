@@ -1,4 +1,4 @@
-"""The images are built, the stack starts, and it detects what the service outside Docker detects."""
+"""The images can be built, the stack starts, and it detects the same as the service outside Docker."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from support.stack.stack import Stack, docker
 
 DOCKERFILES = sorted((ROOT / "deploy" / "images").glob("*.Dockerfile"))
 BASE = "python:3.11-slim-bookworm"
-MOST_MB = {"archiver": 1900, "torchserve": 750, "ui": 650}
-"""What the images may add to their base: with a CUDA build, a compiler or a cache in them it would be more."""
+MAX_ADDED_MB = {"archiver": 1900, "torchserve": 750, "ui": 650}
+"""The most that the images may add to their base: less than a CUDA build, a compiler or a cache needs."""
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
 def test_dockerfiles_are_clean(stack: Stack, path: Path) -> None:
-    del stack  # where there is an engine there is a hadolint
+    del stack  # a machine with an engine has hadolint
     done = subprocess.run(["hadolint", str(path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("files", [("compose.yaml",), ("compose.yaml", "compose.gpu.yaml")], ids=len)
 def test_compose_files_are_valid(stack: Stack, files: tuple[str, ...]) -> None:
-    words = [word for file in files for word in ("--file", file)]
-    done = docker("compose", *words, "--profile", "monitoring", "config", environment=stack.environment)
+    options = [option for file in files for option in ("--file", file)]
+    done = docker("compose", *options, "--profile", "monitoring", "config", environment=stack.environment)
     assert done.stderr == ""
     config = yaml.safe_load(done.stdout)
     for name, service in config["services"].items():
@@ -43,7 +43,7 @@ def test_compose_files_are_valid(stack: Stack, files: tuple[str, ...]) -> None:
         assert not service["image"].endswith("latest"), name
 
 
-def test_the_example_of_settings_shows_what_compose_reads() -> None:
+def test_the_example_settings_are_those_that_compose_reads() -> None:
     used = set(re.findall(r"\$\{([A-Z0-9_]+)", (ROOT / "compose.yaml").read_text()))
     shown = set(re.findall(r"^#([A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
     assert used - {"ENGINE"} <= shown
@@ -51,16 +51,16 @@ def test_the_example_of_settings_shows_what_compose_reads() -> None:
 
 
 def size_mb(image: str) -> float:
-    found: list[dict[str, float]] = json.loads(docker("image", "inspect", image).stdout)
-    return found[0]["Size"] / 1e6
+    images: list[dict[str, float]] = json.loads(docker("image", "inspect", image).stdout)
+    return images[0]["Size"] / 1e6
 
 
-def test_images_hold_what_they_need_and_no_more(stack: Stack) -> None:
+def test_images_contain_nothing_unnecessary(stack: Stack) -> None:
     base = size_mb(BASE)
-    for name, most in MOST_MB.items():
+    for name, max_mb in MAX_ADDED_MB.items():
         added = size_mb(stack.inspect(name)["Config"]["Image"]) - base
         print(f"{name}: {added:.0f} MB on top of {BASE}")
-        assert added < most
+        assert added < max_mb
     for service, absent in (
         ("torchserve", ("torch", "ultralytics", "streamlit")),
         ("ui", ("torch", "openvino", "cv2")),
@@ -71,7 +71,7 @@ def test_images_hold_what_they_need_and_no_more(stack: Stack) -> None:
         assert stack.python(service, code).stdout.strip() == "[]"
 
 
-def test_the_stack_is_healthy_and_serves_what_was_asked_for(stack: Stack) -> None:
+def test_the_stack_is_healthy_and_serves_the_requested_models(stack: Stack) -> None:
     assert stack.health() == "healthy"
     assert stack.health("ui") == "healthy"
     assert set(stack.registered()) == set(stack.models)
@@ -98,7 +98,7 @@ def test_the_page_detects_and_an_operator_scales(stack: Stack, chromium: Browser
         page.get_by_role("combobox", name="Model").first.click()
         page.get_by_role("option", name=re.compile("^shapes")).click()
     upload(page, ("crowded.jpg", data))
-    assert [row[0] for row in rows_of(page, "Detections")] == [found.class_name for found in answer.detections]
+    assert [row[0] for row in rows_of(page, "Detections")] == [detection.class_name for detection in answer.detections]
     page = visit("models")
     page.get_by_label("Operator password").fill("secret")
     page.get_by_role("button", name="Unlock").click()
@@ -106,7 +106,7 @@ def test_the_page_detects_and_an_operator_scales(stack: Stack, chromium: Browser
     assert next(visits, None) is None
 
 
-def test_models_come_and_go(stack: Stack) -> None:
+def test_a_model_is_registered_scaled_and_unregistered(stack: Stack) -> None:
     before = stack.registered()
     for method, path in (
         ("POST", "/models?url=shapes.mar&model_name=other&initial_workers=2&synchronous=true"),
@@ -118,7 +118,7 @@ def test_models_come_and_go(stack: Stack) -> None:
     assert stack.registered() == before
 
 
-def test_logs_have_a_line_a_request_at_most_and_no_tokens(stack: Stack) -> None:
+def test_logs_have_at_most_one_line_per_request_and_no_tokens(stack: Stack) -> None:
     client = stack.client()
     before = len(stack.compose("logs", "--no-log-prefix", "torchserve").stdout.splitlines())
     for _ in range(50):
@@ -130,7 +130,7 @@ def test_logs_have_a_line_a_request_at_most_and_no_tokens(stack: Stack) -> None:
         assert entry["key"] not in everything
 
 
-def test_metrics_tell_of_requests_and_pictures(stack: Stack) -> None:
+def test_metrics_count_requests_and_pictures(stack: Stack) -> None:
     stack.client().detect("shapes", crowded())
     code = "import requests; print(requests.get('http://torchserve.internal:8082/metrics', timeout=10).text)"
     text = stack.python("ui", code).stdout
@@ -142,8 +142,8 @@ def test_metrics_tell_of_requests_and_pictures(stack: Stack) -> None:
         assert re.search(rf'^{name}\w*{{[^}}]*model_name="shapes"[^}}]*}} [1-9]', text, re.M), name
 
 
-def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
-    declared = yaml.safe_load((ROOT / "scripts" / "server" / "metrics.yaml").read_text())
+def test_the_dashboard_queries_existing_metrics() -> None:
+    declared = yaml.safe_load((ROOT / "scripts" / "server" / "runtime" / "metrics.yaml").read_text())
     names = {metric["name"] for part in declared.values() for metrics in part.values() for metric in metrics}
     folder = ROOT / "deploy" / "monitoring" / "grafana"
     dashboard = json.loads((folder / "dashboards" / "yolov5.json").read_text())
@@ -151,6 +151,6 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
     for panel in dashboard["panels"]:
         assert panel["datasource"]["uid"] == source
         for target in panel["targets"]:
-            asked = set(re.findall(r"\b(?:ts_|yolov5_|Requests)\w+", target["expr"]))
-            assert asked
-            assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} <= names
+            queried = set(re.findall(r"\b(?:ts_|yolov5_|Requests)\w+", target["expr"]))
+            assert queried
+            assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in queried} <= names

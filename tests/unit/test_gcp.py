@@ -1,4 +1,4 @@
-"""What deploy/gcp/up makes in the cloud, and that it makes it once."""
+"""The resources that deploy/gcp/up creates, each of them once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import pytest
 import yaml
 
 from support.gcp.cloud import KINDS
-from support.gcp.recording import NAMES, PAGE, REGISTRY, ROOT, Rig, after_up, default, flags_of, rented, rig
+from support.gcp.recording import (
+    NAMES,
+    PAGE,
+    REGISTRY,
+    ROOT,
+    StandIns,
+    after_up,
+    created,
+    flags_of,
+    project,
+    with_default,
+)
 
-__all__ = ["after_up", "rented", "rig"]
+__all__ = ["after_up", "created", "project"]
 
 
-def test_everything_is_made_in_the_order_in_which_it_is_needed(rig: Rig) -> None:
-    done = rig.up()
+def test_resources_are_created_in_the_order_of_their_dependencies(project: StandIns) -> None:
+    done = project.up()
     assert done.stdout == PAGE
     images = [f"docker {verb}" for _ in NAMES for verb in ("build", "push")]
     expected = [
@@ -22,7 +33,7 @@ def test_everything_is_made_in_the_order_in_which_it_is_needed(rig: Rig) -> None
         "gcloud compute firewall-rules create yolov5-ssh", "gcloud compute firewall-rules create yolov5-page",
         "gcloud compute instances create", *["gcloud compute ssh"] * 4, "gcloud compute instances describe",
     ]  # fmt: skip
-    changes = rig.changes()
+    changes = project.changes()
     assert len(changes) == len(expected)
     for change, beginning in zip(changes, expected, strict=True):
         assert change.startswith(beginning)
@@ -31,45 +42,49 @@ def test_everything_is_made_in_the_order_in_which_it_is_needed(rig: Rig) -> None
             assert "--quiet" in change.split()
 
 
-def test_a_second_run_makes_and_builds_nothing(rented: Rig) -> None:
-    before = rented.cloud
-    done = rented.up()
+def test_a_second_run_creates_and_builds_nothing(created: StandIns) -> None:
+    before = created.cloud
+    done = created.up()
     assert done.stdout == PAGE
-    changes = rented.changes()
+    changes = created.changes()
     assert [change.split()[:3] for change in changes[:-1]] == [["gcloud", "compute", "ssh"]] * 4
     for key in ("built", "images", "bindings", "services", *KINDS):
-        assert rented.cloud[key] == before[key]
+        assert created.cloud[key] == before[key]
 
 
-def test_a_version_is_built_once_unless_forced(rented: Rig) -> None:
-    rented.up(VERSION="1.1.0")
-    assert [c.split()[-1] for c in rented.changes() if c.startswith("docker push")] == [
-        f"{REGISTRY}/{name}:1.1.0" for name in NAMES
+def pushed_images(project: StandIns) -> list[str]:
+    return [change.split()[-1] for change in project.changes() if change.startswith("docker push")]
+
+
+def test_a_version_is_built_once_unless_forced(created: StandIns) -> None:
+    created.up(VERSION="1.1.0")
+    assert pushed_images(created) == [f"{REGISTRY}/{name}:1.1.0" for name in NAMES]
+    assert "VERSION=1.1.0" in (created.machine / ".env").read_text().splitlines()
+    created.up(VERSION="1.1.0", FORCE="1")
+    assert sum(change.startswith("docker build") for change in created.changes()) == 3
+    created.arrange(images=[image for image in created.cloud["images"] if "/ui:" not in image])
+    created.up(VERSION="1.1.0")
+    assert [change.split()[-1] for change in created.changes() if change.startswith("docker push")] == [
+        f"{REGISTRY}/ui:1.1.0"
     ]
-    assert "VERSION=1.1.0" in (rented.machine / ".env").read_text().splitlines()
-    rented.up(VERSION="1.1.0", FORCE="1")
-    assert sum(change.startswith("docker build") for change in rented.changes()) == 3
-    rented.arrange(images=[image for image in rented.cloud["images"] if "/ui:" not in image])
-    rented.up(VERSION="1.1.0")
-    assert [c.split()[-1] for c in rented.changes() if c.startswith("docker push")] == [f"{REGISTRY}/ui:1.1.0"]
 
 
-def test_images_are_built_as_compose_builds_them_for_the_machines_processor(rented: Rig) -> None:
+def test_images_are_built_as_in_compose_for_the_machines_processor(created: StandIns) -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     built = {name for name in services if "build" in services[name]}
     assert built == set(NAMES)
     for name in NAMES:
         build = services[name]["build"]
-        assert rented.cloud["built"][f"{REGISTRY}/{name}:1.0.0"] == {
+        assert created.cloud["built"][f"{REGISTRY}/{name}:1.0.0"] == {
             "platform": "linux/amd64",
             "file": build["dockerfile"],
-            "arguments": {key: default(value) for key, value in build.get("args", {}).items()},
+            "arguments": {key: with_default(value) for key, value in build.get("args", {}).items()},
             "context": str(ROOT),
         }
 
 
-def test_the_machine_has_little_to_give_away(rented: Rig) -> None:
-    machine = rented.cloud["compute instances"]["yolov5"]
+def test_the_machine_has_few_rights(created: StandIns) -> None:
+    machine = created.cloud["compute instances"]["yolov5"]
     assert machine["--machine-type"] == "c3-standard-4"
     assert (machine["--image-family"], machine["--image-project"]) == ("debian-13", "debian-cloud")
     assert machine["--metadata"] == "enable-oslogin=TRUE"
@@ -77,59 +92,59 @@ def test_the_machine_has_little_to_give_away(rented: Rig) -> None:
     assert machine["--service-account"] == "yolov5-vm@my-project.iam.gserviceaccount.com"
     assert machine["--scopes"] == "storage-ro"
     account = f"serviceAccount:{machine['--service-account']}"
-    assert rented.cloud["bindings"] == [["yolov5-torchserve", account, "roles/artifactregistry.reader"]]
+    assert created.cloud["bindings"] == [["yolov5-torchserve", account, "roles/artifactregistry.reader"]]
     assert machine["--subnet"] == "yolov5"
-    assert rented.cloud["compute networks"]["yolov5"]["--subnet-mode"] == "custom"
-    assert rented.cloud["compute networks subnets"]["yolov5"]["--network"] == "yolov5"
-    (guard,) = (rented.folder / "units").rglob("*.conf")
+    assert created.cloud["compute networks"]["yolov5"]["--subnet-mode"] == "custom"
+    assert created.cloud["compute networks subnets"]["yolov5"]["--network"] == "yolov5"
+    (guard,) = (created.folder / "units").rglob("*.conf")
     assert "-d 169.254.169.254 -p tcp ! --dport 53 -j REJECT" in guard.read_text()
 
 
 @pytest.mark.parametrize(("kind", "disk"), [("c3-highcpu-8", "pd-balanced"), ("c4-standard-8", "hyperdisk-balanced")])
-def test_a_disk_suits_its_machine(rig: Rig, kind: str, disk: str) -> None:
-    rig.up(MACHINE_TYPE=kind, DISK_GB="80")
-    machine = rig.cloud["compute instances"]["yolov5"]
+def test_a_disk_suits_its_machine(project: StandIns, kind: str, disk: str) -> None:
+    project.up(MACHINE_TYPE=kind, DISK_GB="80")
+    machine = project.cloud["compute instances"]["yolov5"]
     assert (machine["--machine-type"], machine["--boot-disk-type"], machine["--boot-disk-size"]) == (kind, disk, "80GB")
 
 
-def rules(rig: Rig) -> dict[str, tuple[str, ...]]:
-    wanted = ("--direction", "--allow", "--source-ranges", "--target-tags", "--network")
-    return {name: tuple(rule[flag] for flag in wanted) for name, rule in rig.cloud["compute firewall-rules"].items()}
+def rules(project: StandIns) -> dict[str, tuple[str, ...]]:
+    flags = ("--direction", "--allow", "--source-ranges", "--target-tags", "--network")
+    return {name: tuple(rule[flag] for flag in flags) for name, rule in project.cloud["compute firewall-rules"].items()}
 
 
-def test_the_page_is_open_to_the_caller_and_ssh_to_googles_proxy_and_nothing_else(rented: Rig) -> None:
-    assert rules(rented) == {
+def test_only_the_page_is_open_to_the_caller_and_only_ssh_to_googles_proxy(created: StandIns) -> None:
+    assert rules(created) == {
         "yolov5-ssh": ("INGRESS", "tcp:22", "35.235.240.0/20", "yolov5", "yolov5"),
         "yolov5-page": ("INGRESS", "tcp:8501", "203.0.113.7/32", "yolov5", "yolov5"),
     }
-    assert rented.cloud["compute instances"]["yolov5"]["--tags"] == "yolov5"
+    assert created.cloud["compute instances"]["yolov5"]["--tags"] == "yolov5"
 
 
-def test_the_firewall_follows_the_caller(rented: Rig) -> None:
-    rented.arrange(address="203.0.113.99")
-    rented.up()
-    changes = [change for change in rented.changes() if "firewall" in change]
-    assert [(c.split()[3:5], flags_of(c)["--source-ranges"]) for c in changes] == [
+def test_the_firewall_follows_the_callers_address(created: StandIns) -> None:
+    created.arrange(address="203.0.113.99")
+    created.up()
+    changes = [change for change in created.changes() if "firewall" in change]
+    assert [(change.split()[3:5], flags_of(change)["--source-ranges"]) for change in changes] == [
         (["update", "yolov5-page"], "203.0.113.99/32")
     ]
-    rented.up(SOURCE_RANGES="198.51.100.0/24,192.0.2.1/32")
-    assert rules(rented)["yolov5-page"][2] == "198.51.100.0/24,192.0.2.1/32"
-    rented.calls()
-    rented.up(SOURCE_RANGES="192.0.2.1/32,198.51.100.0/24")
-    assert not [change for change in rented.changes() if "firewall" in change]
-    assert "checkip" not in str(rented.calls())
+    created.up(SOURCE_RANGES="198.51.100.0/24,192.0.2.1/32")
+    assert rules(created)["yolov5-page"][2] == "198.51.100.0/24,192.0.2.1/32"
+    created.calls()
+    created.up(SOURCE_RANGES="192.0.2.1/32,198.51.100.0/24")
+    assert not [change for change in created.changes() if "firewall" in change]
+    assert "checkip" not in str(created.calls())
 
 
-def test_the_page_can_be_open_to_nobody(rig: Rig) -> None:
-    done = rig.up(SOURCE_RANGES="none")
-    assert set(rules(rig)) == {"yolov5-ssh"}
+def test_the_page_can_be_open_to_nobody(project: StandIns) -> None:
+    done = project.up(SOURCE_RANGES="none")
+    assert set(rules(project)) == {"yolov5-ssh"}
     assert done.stdout.startswith("gcloud compute ssh yolov5 ")
-    rig.up()
-    assert "yolov5-page" in rules(rig)
-    rig.up(SOURCE_RANGES="none")
-    assert set(rules(rig)) == {"yolov5-ssh"}
+    project.up()
+    assert "yolov5-page" in rules(project)
+    project.up(SOURCE_RANGES="none")
+    assert set(rules(project)) == {"yolov5-ssh"}
 
 
-def test_everybody_is_let_in_only_loudly(rig: Rig) -> None:
-    assert "EVERYBODY" in rig.up(SOURCE_RANGES="0.0.0.0/0").stderr
-    assert "EVERYBODY" not in rig.up().stderr
+def test_a_range_of_all_addresses_is_reported(project: StandIns) -> None:
+    assert "EVERYBODY" in project.up(SOURCE_RANGES="0.0.0.0/0").stderr
+    assert "EVERYBODY" not in project.up().stderr

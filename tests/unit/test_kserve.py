@@ -1,4 +1,4 @@
-"""The KServe manifests have KServe's fields, and start the image as the Kubernetes ones do."""
+"""The KServe manifests have KServe's fields, and start the image as the Kubernetes manifests do."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from typing import Any
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
-from archiver.cli import archive_name
-from server.container.main import FINISH_SECONDS
+from archiver.options import archive_name
+from server.container.shutdown import FINISH_SECONDS
 from support.kubernetes.manifests import (
     KSERVE,
     KUBERNETES,
     Manifest,
     container,
     environment,
-    one,
+    find_manifest,
     pod_of,
     rendered,
     violations,
 )
 
-SIMPLE: dict[str, type] = {"str": str, "int": int, "bool": bool}
+SIMPLE_TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool}
 
 
-class WrongField(Exception):
-    """A field that KServe does not have, or of another type."""
+class InvalidField(Exception):
+    """A field that KServe does not have, or a value of the wrong type."""
 
 
 @cache
 def fields_of(model: str) -> dict[str, str]:
-    """The fields of one of KServe's types, as they stand in YAML, with their types: read, not imported.
+    """The fields in YAML of one of KServe's types, with their types.
 
-    The package is KServe's own client, generated from its CRDs.
+    They are read from the source of KServe's own client, which is generated from its CRDs.
     """
     package = importlib.util.find_spec("kserve")
     if package is None or package.origin is None:
@@ -55,31 +55,31 @@ def fields_of(model: str) -> dict[str, str]:
 
 
 def check(value: Any, kind: str, where: str) -> None:
-    """Raises WrongField. What is Kubernetes' own is left to `check_pod`."""
+    """Raises InvalidField. `check_pod` checks the types of Kubernetes itself."""
     if kind.startswith("list["):
         if not isinstance(value, list):
-            raise WrongField(f"{where}: expected a list")
+            raise InvalidField(f"{where}: expected a list")
         for index, each in enumerate(value):
             check(each, kind.removeprefix("list[").removesuffix("]"), f"{where}[{index}]")
-    elif kind in SIMPLE:
-        if not isinstance(value, SIMPLE[kind]) or isinstance(value, bool) != (kind == "bool"):
-            raise WrongField(f"{where}: expected {kind}, not {value!r}")
+    elif kind in SIMPLE_TYPES:
+        if not isinstance(value, SIMPLE_TYPES[kind]) or isinstance(value, bool) != (kind == "bool"):
+            raise InvalidField(f"{where}: expected {kind}, not {value!r}")
     elif kind.startswith(("V1alpha1", "V1beta1")):
         known = fields_of(kind)
         for name, content in value.items():
             if name not in known:
-                raise WrongField(f"{where}.{name}: {kind} has {', '.join(sorted(known))}")
+                raise InvalidField(f"{where}.{name}: {kind} has {', '.join(sorted(known))}")
             check(content, known[name], f"{where}.{name}")
 
 
-def check_pod(parts: dict[str, Any]) -> None:
-    """Raises where Kubernetes would refuse a pod of these parts."""
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": parts}
+def check_pod(spec: dict[str, Any]) -> None:
+    """Raises an error if Kubernetes would refuse a pod with this spec."""
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
     kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
 
 
 def validate(manifest: Manifest) -> None:
-    """Raises where KServe would refuse it."""
+    """Raises an error if KServe would refuse the manifest."""
     if manifest["kind"] == "ServingRuntime":
         assert manifest["apiVersion"] == "serving.kserve.io/v1alpha1"
         check(manifest, "V1alpha1ServingRuntime", "ServingRuntime")
@@ -101,7 +101,7 @@ def manifests(mode: str) -> list[Manifest]:
     return rendered(KSERVE / mode)
 
 
-def test_they_are_what_kserve_takes(manifests: list[Manifest]) -> None:
+def test_the_manifests_are_valid(manifests: list[Manifest]) -> None:
     assert {each["kind"] for each in manifests} == {"ConfigMap", "InferenceService", "ServingRuntime"}
     for manifest in manifests:
         validate(manifest)
@@ -118,20 +118,18 @@ def test_they_are_what_kserve_takes(manifests: list[Manifest]) -> None:
         ("InferenceService", ("spec", "predictor", "model", "modelFormat", "nam"), "x"),
     ],
 )
-def test_a_field_that_is_not_theirs_is_found(
-    manifests: list[Manifest], kind: str, path: tuple[Any, ...], value: Any
-) -> None:
+def test_an_invalid_field_is_found(manifests: list[Manifest], kind: str, path: tuple[Any, ...], value: Any) -> None:
     broken = copy.deepcopy(next(each for each in manifests if each["kind"] == kind))
     inner: Any = broken
     for step in path[:-1]:
         inner = inner[step]
     inner[path[-1]] = value
-    with pytest.raises((WrongField, kubernetes_validate.ValidationError)):
+    with pytest.raises((InvalidField, kubernetes_validate.ValidationError)):
         validate(broken)
 
 
-def test_nothing_is_privileged_root_unbounded_or_not_pinned(manifests: list[Manifest]) -> None:
-    runtime = one(manifests, "ServingRuntime", "yolov5-torchserve")
+def test_containers_are_restricted_limited_and_pinned(manifests: list[Manifest]) -> None:
+    runtime = find_manifest(manifests, "ServingRuntime", "yolov5-torchserve")
     assert violations(runtime) == []
     broken = copy.deepcopy(runtime)
     broken["spec"]["containers"][1]["image"] = "haproxy:latest"
@@ -140,24 +138,24 @@ def test_nothing_is_privileged_root_unbounded_or_not_pinned(manifests: list[Mani
 
 
 def test_the_image_is_started_as_in_kubernetes(manifests: list[Manifest]) -> None:
-    """Same images, proxy, ports; only what KServe decides differs."""
-    here = pod_of(one(manifests, "ServingRuntime", "yolov5-torchserve")) or {}
-    there = pod_of(one(rendered(KUBERNETES / "overlays" / "cpu"), "Deployment", "torchserve")) or {}
+    """The images, the proxy and the ports are the same; only what KServe sets differs."""
+    here = pod_of(find_manifest(manifests, "ServingRuntime", "yolov5-torchserve")) or {}
+    there = pod_of(find_manifest(rendered(KUBERNETES / "overlays" / "cpu"), "Deployment", "torchserve")) or {}
     server, model = container(there, "torchserve"), container(here, "kserve-container")
     assert model["image"] == server["image"]
     differs = {"MODEL_STORE": "/mnt/models"}
     expected = {**environment(server), **differs}
     for name in ("DESIRED_STATE", "ENABLE_MODEL_API", "HEALTH_HOST", "HEALTH_PORT"):
-        del expected[name]  # one model and nobody to change it; the proxy asks for health inside the pod
+        del expected[name]  # one model that is not changed; the proxy checks the health inside the pod
     assert environment(model) == expected
     for key in ("image", "command", "resources", "volumeMounts"):
         assert container(here, "proxy")[key] == container(there, "proxy")[key]
 
 
-def test_knative_finds_one_port_which_the_proxy_listens_on(manifests: list[Manifest]) -> None:
-    pod = pod_of(one(manifests, "ServingRuntime", "yolov5-torchserve")) or {}
+def test_the_proxy_listens_on_the_only_declared_port(manifests: list[Manifest]) -> None:
+    pod = pod_of(find_manifest(manifests, "ServingRuntime", "yolov5-torchserve")) or {}
     (port,) = (port["containerPort"] for each in pod["containers"] for port in each.get("ports", []))
-    configuration = one(manifests, "ConfigMap", "proxy")
+    configuration = find_manifest(manifests, "ConfigMap", "proxy")
     assert f"    bind :{port}\n" in configuration["data"]["haproxy.cfg"]
     probe = container(pod, "kserve-container")["readinessProbe"]["httpGet"]
     assert probe == {"path": "/ready", "port": port}
@@ -166,32 +164,32 @@ def test_knative_finds_one_port_which_the_proxy_listens_on(manifests: list[Manif
     assert volume["configMap"]["name"] == configuration["metadata"]["name"]
 
 
-def test_the_services_name_is_its_archives(manifests: list[Manifest]) -> None:
-    model = container(pod_of(one(manifests, "ServingRuntime", "yolov5-torchserve")) or {}, "kserve-container")
+def test_the_name_of_a_service_is_that_of_its_archive(manifests: list[Manifest]) -> None:
+    model = container(pod_of(find_manifest(manifests, "ServingRuntime", "yolov5-torchserve")) or {}, "kserve-container")
     assert model["args"] == ["--models", "{{.Name}}", "--precision", "fp32"]
     assert archive_name("yolov5s", "fp32") == "yolov5s"
 
 
-def test_the_service_asks_for_the_runtime_that_there_is(manifests: list[Manifest]) -> None:
-    runtime = one(manifests, "ServingRuntime", "yolov5-torchserve")
-    model = one(manifests, "InferenceService", "yolov5s")["spec"]["predictor"]["model"]
+def test_the_service_uses_the_existing_runtime(manifests: list[Manifest]) -> None:
+    runtime = find_manifest(manifests, "ServingRuntime", "yolov5-torchserve")
+    model = find_manifest(manifests, "InferenceService", "yolov5s")["spec"]["predictor"]["model"]
     assert model["runtime"] == runtime["metadata"]["name"]
     assert model["modelFormat"]["name"] in {each["name"] for each in runtime["spec"]["supportedModelFormats"]}
     assert runtime["spec"]["protocolVersions"] == [model["protocolVersion"]] == ["v1"]
 
 
-def test_pods_go_to_zero_with_knative_and_not_without(mode: str, manifests: list[Manifest]) -> None:
-    service = one(manifests, "InferenceService", "yolov5s")
+def test_only_knative_scales_to_zero(mode: str, manifests: list[Manifest]) -> None:
+    service = find_manifest(manifests, "InferenceService", "yolov5s")
     predictor = service["spec"]["predictor"]
     expected = ("Knative", 0) if mode == "knative" else ("Standard", 2)
     assert (
         service["metadata"]["annotations"]["serving.kserve.io/deploymentMode"],
         predictor["minReplicas"],
     ) == expected
-    runtime = one(manifests, "ServingRuntime", "yolov5-torchserve")
+    runtime = find_manifest(manifests, "ServingRuntime", "yolov5-torchserve")
     hooks = [each.get("lifecycle") for each in runtime["spec"]["containers"]]
     if mode == "knative":
-        assert hooks == [None, None]  # it refuses them
+        assert hooks == [None, None]  # Knative does not allow them
         return
     first = int(re.search(r"sleep (\d+)$", hooks[0]["preStop"]["exec"]["command"][-1]).group(1))  # type: ignore[union-attr]
     last = int(hooks[1]["preStop"]["exec"]["command"][-1])

@@ -1,4 +1,4 @@
-"""The manifests render, are what Kubernetes takes, and are locked down."""
+"""The manifests can be rendered, are valid, and have the necessary restrictions."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from support.kubernetes.manifests import (
     COMPONENTS,
     KUBERNETES,
     Manifest,
-    one,
+    find_manifest,
     pod_of,
     rendered,
     violations,
     with_components,
 )
 
-OLDEST = "1.30"  # README.md: what the manifests use is stable since then, or on by default
-# The fields of a ServiceMonitor that we use. Its own schema comes with the operator and is on no package index.
+MIN_VERSION = "1.30"  # as in README.md: all used features are stable or on by default since then
+# The used fields of a ServiceMonitor. Its own schema is part of the operator, and in no package index.
 SERVICE_MONITOR = {
     "type": "object",
     "required": ["apiVersion", "kind", "metadata", "spec"],
@@ -66,11 +66,11 @@ SERVICE_MONITOR = {
 
 
 def validate(manifest: Manifest) -> None:
-    """Raises where a cluster, the oldest that we name or the newest that is known, would refuse it."""
+    """Raises an error if Kubernetes MIN_VERSION or the latest known version would refuse the manifest."""
     if manifest["kind"] == "ServiceMonitor":
         jsonschema.validate(manifest, SERVICE_MONITOR)
         return
-    for version in (OLDEST, kubernetes_validate.latest_version()):
+    for version in (MIN_VERSION, kubernetes_validate.latest_version()):
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -85,24 +85,24 @@ def everything(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return with_components(request.param, COMPONENTS, tmp_path_factory.mktemp("everything"))
 
 
-def test_an_overlay_is_what_kubernetes_takes(overlay: list[Manifest]) -> None:
+def test_an_overlay_is_valid(overlay: list[Manifest]) -> None:
     for manifest in overlay:
         validate(manifest)
 
 
-def test_with_all_components_it_is_too(everything: list[Manifest]) -> None:
+def test_an_overlay_with_all_components_is_valid(everything: list[Manifest]) -> None:
     for manifest in everything:
         validate(manifest)
 
 
 @pytest.mark.parametrize("overlay_name", ["cpu", "gpu"])
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_each_component_stands_alone(overlay_name: str, component: str, tmp_path: Path) -> None:
+def test_an_overlay_with_any_component_is_valid(overlay_name: str, component: str, tmp_path: Path) -> None:
     for manifest in with_components(overlay_name, [component], tmp_path):
         validate(manifest)
 
 
-def test_the_loader_is_what_kubernetes_takes() -> None:
+def test_the_loader_is_valid() -> None:
     validate(loader())
 
 
@@ -112,26 +112,26 @@ def loader() -> Manifest:
 
 
 def test_an_unknown_field_is_refused(overlay: list[Manifest]) -> None:
-    """Validation is strict, in CRDs too."""
-    broken = copy.deepcopy(one(overlay, "Deployment", "torchserve"))
+    """The validation is strict."""
+    broken = copy.deepcopy(find_manifest(overlay, "Deployment", "torchserve"))
     broken["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         validate(broken)
 
 
-def test_nothing_is_privileged_root_unbounded_or_not_pinned(everything: list[Manifest]) -> None:
-    assert [each for each in (*everything, loader()) if pod_of(each)]
+def test_containers_are_restricted_limited_and_pinned(everything: list[Manifest]) -> None:
+    assert [manifest for manifest in (*everything, loader()) if pod_of(manifest)]
     for manifest in (*everything, loader()):
         assert violations(manifest) == [], manifest["metadata"]["name"]
 
 
-def test_nothing_is_so_without_components(overlay: list[Manifest]) -> None:
+def test_containers_are_restricted_without_components(overlay: list[Manifest]) -> None:
     for manifest in overlay:
         assert violations(manifest) == [], manifest["metadata"]["name"]
 
 
 Change = Callable[[dict[str, Any], dict[str, Any]], object]
-BAD: dict[str, tuple[Change, str]] = {
+VIOLATIONS: dict[str, tuple[Change, str]] = {
     "privileged": (lambda pod, own: own["securityContext"].update(privileged=True), "privileged"),
     "escalation": (lambda pod, own: own["securityContext"].pop("allowPrivilegeEscalation"), "can gain privileges"),
     "root allowed": (lambda pod, own: pod["securityContext"].pop("runAsNonRoot"), "may be root"),
@@ -154,51 +154,54 @@ BAD: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("name", VIOLATIONS)
 @pytest.mark.parametrize("group", ["containers", "initContainers"])
 def test_each_violation_is_found(overlay: list[Manifest], name: str, group: str) -> None:
-    change, expected = BAD[name]
-    manifest = copy.deepcopy(one(overlay, "Deployment", "torchserve"))
+    change, expected = VIOLATIONS[name]
+    manifest = copy.deepcopy(find_manifest(overlay, "Deployment", "torchserve"))
     pod = manifest["spec"]["template"]["spec"]
     change(pod, pod[group][0])
-    assert any(expected in each for each in violations(manifest))
+    assert any(expected in violation for violation in violations(manifest))
 
 
-def test_no_secret_is_in_the_tree(everything: list[Manifest]) -> None:
+def test_no_manifest_is_a_secret(everything: list[Manifest]) -> None:
     assert not [each for each in everything if each["kind"] == "Secret"]
-    held = {
+    names = {
         volume["secret"]["secretName"]
         for each in everything
         for volume in (pod_of(each) or {}).get("volumes", [])
         if "secret" in volume
     }
-    assert held == {"torchserve-tokens", "page-tokens"}
+    assert names == {"torchserve-tokens", "page-tokens"}
 
 
-def test_with_a_shared_store_the_job_downloads_and_the_replicas_have_no_way_out(everything: list[Manifest]) -> None:
+def test_with_a_shared_store_only_the_job_may_download(everything: list[Manifest]) -> None:
     label = "yolov5-torchserve/downloads"
-    template = one(everything, "Deployment", "torchserve")["spec"]["template"]
+    template = find_manifest(everything, "Deployment", "torchserve")["spec"]["template"]
     assert label not in template["metadata"]["labels"]
     assert [each["name"] for each in template["spec"]["initContainers"]] == ["proxy"]
-    assert one(everything, "Job", "archiver")["spec"]["template"]["metadata"]["labels"][label] == "true"
+    assert find_manifest(everything, "Job", "archiver")["spec"]["template"]["metadata"]["labels"][label] == "true"
     (egress,) = (
         each for each in everything if each["kind"] == "NetworkPolicy" and each["metadata"]["name"] == "downloads"
     )
     assert egress["spec"]["podSelector"]["matchLabels"] == {label: "true"}
 
 
-def test_nothing_is_reached_unless_a_policy_says_so(overlay: list[Manifest]) -> None:
-    assert one(overlay, "NetworkPolicy", "nothing")["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    rules = one(overlay, "NetworkPolicy", "torchserve")["spec"]["ingress"]
-    reached: dict[int, list[dict[str, Any]]] = {}
+def test_policies_deny_everything_else(overlay: list[Manifest]) -> None:
+    assert find_manifest(overlay, "NetworkPolicy", "nothing")["spec"] == {
+        "podSelector": {},
+        "policyTypes": ["Ingress", "Egress"],
+    }
+    rules = find_manifest(overlay, "NetworkPolicy", "torchserve")["spec"]["ingress"]
+    sources: dict[int, list[dict[str, Any]]] = {}
     for rule in rules:
         for source in rule["from"]:
             for port in rule["ports"]:
-                reached.setdefault(port["port"], []).append(source)
+                sources.setdefault(port["port"], []).append(source)
     page = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "page"}}}
-    assert reached[8081] == [page]
-    assert page in reached[8080]
-    assert page in reached[8082]
-    (scraper,) = (each for each in reached[8082] if each != page)
-    assert set(scraper) == {"namespaceSelector", "podSelector"}  # both must hold
-    assert set(reached) == {8080, 8081, 8082}
+    assert sources[8081] == [page]
+    assert page in sources[8080]
+    assert page in sources[8082]
+    (scraper,) = (each for each in sources[8082] if each != page)
+    assert set(scraper) == {"namespaceSelector", "podSelector"}  # both must match
+    assert set(sources) == {8080, 8081, 8082}

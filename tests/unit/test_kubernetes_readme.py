@@ -1,4 +1,4 @@
-"""What the READMEs tell a user to do works, as far as that shows without a cluster."""
+"""The instructions of the READMEs work, as far as this can be tested without a cluster."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import yaml
 
 from service import tokens
-from support.kubernetes.manifests import COMPONENTS, KSERVE, KUBERNETES, one, pod_of, program, rendered
+from support.kubernetes.manifests import COMPONENTS, KSERVE, KUBERNETES, find_manifest, pod_of, program, rendered
 
 README = (KUBERNETES / "README.md").read_text()
 ROOT = KUBERNETES.parents[1]
 PROXY = (KUBERNETES / "proxy" / "haproxy.cfg").read_text()
 
 
-def test_yaml_in_the_readme_is_what_kubernetes_takes() -> None:
+def test_yaml_in_the_readme_is_valid() -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     assert blocks
     for block in blocks:
@@ -27,8 +27,8 @@ def test_yaml_in_the_readme_is_what_kubernetes_takes() -> None:
             kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
 
 
-def test_the_readmes_commands_make_the_secrets_that_the_pods_mount(tmp_path: Path) -> None:
-    """They are run as they stand, but for the cluster: kubectl prints what it would send."""
+def test_the_commands_of_the_readme_create_the_mounted_secrets(tmp_path: Path) -> None:
+    """The commands are run without a cluster: kubectl prints what it would send."""
     (block,) = (each for each in re.findall(r"```console\n(.*?)```", README, re.DOTALL) if "openssl" in each)
     script = "\n".join(line.removeprefix("$ ").removeprefix("> ") for line in block.splitlines())
     program("openssl")
@@ -41,17 +41,17 @@ def test_the_readmes_commands_make_the_secrets_that_the_pods_mount(tmp_path: Pat
         env={**os.environ, "PATH": f"{shim.parent}:{os.environ['PATH']}", "KUBECONFIG": str(tmp_path / "none")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    made = [each for each in yaml.safe_load_all(done.stdout) if each]
-    assert {each["metadata"]["namespace"] for each in made} == {"yolov5"}
+    secrets = [document for document in yaml.safe_load_all(done.stdout) if document]
+    assert {secret["metadata"]["namespace"] for secret in secrets} == {"yolov5"}
     manifests = rendered(KUBERNETES / "overlays" / "cpu")
     mounted = {
         volume["secret"]["secretName"]
         for name in ("torchserve", "page")
-        for volume in (pod_of(one(manifests, "Deployment", name)) or {})["volumes"]
+        for volume in (pod_of(find_manifest(manifests, "Deployment", name)) or {})["volumes"]
         if "secret" in volume
     }
-    assert {each["metadata"]["name"] for each in made} == mounted
-    files = set().union(*(each["data"] for each in made))
+    assert {secret["metadata"]["name"] for secret in secrets} == mounted
+    files = set().union(*(secret["data"] for secret in secrets))
     assert files == {*re.findall(r"/etc/haproxy/tokens/([\w-]+)", PROXY), "key_file.json"}
     for api in get_args(tokens.Api):
         token = tokens.read_token(tmp_path / "secrets" / "key_file.json", api)
@@ -60,16 +60,16 @@ def test_the_readmes_commands_make_the_secrets_that_the_pods_mount(tmp_path: Pat
     assert (tmp_path / "secrets" / "key_file.json").stat().st_mode & 0o077 == 0
 
 
-def test_files_that_the_readmes_name_exist() -> None:
+def test_files_named_in_the_readmes_exist() -> None:
     for folder in (KUBERNETES, KSERVE):
         text = (folder / "README.md").read_text()
-        named = re.findall(r"(?:deploy/(?:kubernetes|kserve))/[\w./-]+\w", text)
-        assert named
-        for path in named:
+        paths = re.findall(r"(?:deploy/(?:kubernetes|kserve))/[\w./-]+\w", text)
+        assert paths
+        for path in paths:
             assert (ROOT / path).exists(), path
         for link in re.findall(r"\]\(([^)#:]+)\)", text):
             assert (folder / link).exists(), link
 
 
-def test_readmes_name_all_components() -> None:
+def test_the_readme_names_all_components() -> None:
     assert [each for each in COMPONENTS if f"components/{each}" not in README] == []

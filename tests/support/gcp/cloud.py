@@ -1,7 +1,7 @@
-"""A Google Cloud project that stands in for a real one: what `gcloud` of recorded_programs.py answers.
+"""The stand-in of a Google Cloud project: the answers of `gcloud` in recorded_programs.py.
 
-It keeps in cloud.json which resources there are, and refuses commands, flags and orders that the real one refuses. Over
-"ssh" it does what it is told to do, in a folder that stands for the machine's /opt/yolov5.
+It keeps its resources in cloud.json, and refuses commands, flags and orders that Google refuses. "ssh" runs its
+commands in a folder that takes the place of the machine's /opt/yolov5.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from support.gcp.grammar import Flags, parsed, refuse
+from support.gcp.grammar import Flags, parse, refuse
 
 FOLDER = Path(os.environ.get("STANDIN_FOLDER", "."))
 Cloud = dict[str, Any]
 Command = Callable[[list[str], Flags, Cloud], None]
 
-# What stands under which name in cloud.json, and of which service it is.
+# The kinds of resources in cloud.json, and their services.
 KINDS = {
     "artifacts repositories": "artifactregistry",
     "iam service-accounts": "iam",
@@ -32,7 +32,7 @@ KINDS = {
 
 
 def empty_cloud() -> Cloud:
-    """A project in which nothing was made yet, asked from 203.0.113.7."""
+    """A project without resources, whose user has the address 203.0.113.7."""
     return {
         "services": [],
         "bindings": [],
@@ -52,19 +52,19 @@ def empty_cloud() -> Cloud:
 
 
 def load() -> Cloud:
-    """What there is."""
+    """Read the state of the project."""
     content: Cloud = json.loads((FOLDER / "cloud.json").read_text())
     return content
 
 
 def save(cloud: Cloud) -> None:
-    """Remember what there is."""
+    """Write the state of the project."""
     (FOLDER / "cloud.json").write_text(json.dumps(cloud, indent=1))
 
 
-def gcloud(words: list[str], cloud: Cloud) -> None:
-    """Google's command line."""
-    command, names, flags = parsed(words)
+def gcloud(arguments: list[str], cloud: Cloud) -> None:
+    """The command line of Google Cloud."""
+    command, names, flags = parse(arguments)
     kind, _, verb = command.rpartition(" ")
     if kind in KINDS:
         if KINDS[kind] not in cloud["services"]:
@@ -76,10 +76,10 @@ def gcloud(words: list[str], cloud: Cloud) -> None:
 
 def resource(kind: str, verb: str, names: list[str], flags: Flags, cloud: Cloud) -> None:
     """List, describe, create, change or delete a resource."""
-    there = cloud[kind]
+    existing = cloud[kind]
     if verb == "list":
         expect_format(flags, "value(name.basename(),description)")
-        for name, made in there.items():
+        for name, made in existing.items():
             if flags.get("--regions", made.get("--region")) == made.get("--region"):
                 print(name, made.get("--description", ""), sep="\t")
         return
@@ -87,28 +87,28 @@ def resource(kind: str, verb: str, names: list[str], flags: Flags, cloud: Cloud)
     if verb == "create":
         if kind == "iam service-accounts":
             name = f"{name}@{flags['--project']}.iam.gserviceaccount.com"
-        if name in there:
+        if name in existing:
             refuse(f"The resource '{name}' already exists")
         for flag, needs in (("--network", "compute networks"), ("--subnet", "compute networks subnets")):
             if flag in flags and flags[flag] not in cloud[needs]:
                 refuse(f"The resource '{flags[flag]}' was not found")
         if flags.get("--service-account", "") not in ["", *cloud["iam service-accounts"]]:
             refuse(f"The service account '{flags['--service-account']}' was not found")
-        there[name] = {**flags, **({"status": "RUNNING"} if kind == "compute instances" else {})}
+        existing[name] = {**flags, **({"status": "RUNNING"} if kind == "compute instances" else {})}
         return
-    if name not in there or there[name].get("--zone") != flags.get("--zone"):
+    if name not in existing or existing[name].get("--zone") != flags.get("--zone"):
         refuse(f"The resource '{name}' was not found")
     CHANGES[verb](kind, name, flags, cloud)
 
 
 def expect_format(flags: Flags, expected: str) -> None:
-    """The stand-in prints one thing; whoever asks for another would not get it."""
+    """Refuse every other format: the stand-in has only one."""
     if flags.get("--format") != expected:
         refuse(f"the stand-in prints {expected} and not {flags.get('--format')}")
 
 
 def delete(kind: str, name: str, flags: Flags, cloud: Cloud) -> None:
-    """Delete what nothing needs any more."""
+    """Delete a resource that no other one uses."""
     for flag, needed in (("--network", "compute networks"), ("--subnet", "compute networks subnets")):
         for others in list(KINDS) if kind == needed else []:
             for other, made in cloud[others].items():
@@ -116,21 +116,21 @@ def delete(kind: str, name: str, flags: Flags, cloud: Cloud) -> None:
                     refuse(f"The resource '{name}' is already being used by '{other}'")
     del cloud[kind][name]
     if kind == "artifacts repositories":
-        cloud["bindings"] = [each for each in cloud["bindings"] if each[0] != name]
-        cloud["images"] = [each for each in cloud["images"] if each.split("/")[2] != name]
+        cloud["bindings"] = [binding for binding in cloud["bindings"] if binding[0] != name]
+        cloud["images"] = [image for image in cloud["images"] if image.split("/")[2] != name]
 
 
 def describe(kind: str, name: str, flags: Flags, cloud: Cloud) -> None:
-    """Print what is asked for."""
+    """Print the requested field."""
     made = cloud[kind][name]
-    told = {
+    fields = {
         "value(sourceRanges.list())": made.get("--source-ranges"),
         "value(status,machineType.basename())": f"{made.get('status')}\t{made.get('--machine-type')}",
         "value(networkInterfaces[0].accessConfigs[0].natIP)": "198.51.100.9",
     }
-    if flags.get("--format") not in told:
+    if flags.get("--format") not in fields:
         refuse(f"the stand-in does not know {flags.get('--format')}")
-    print(told[flags["--format"]])
+    print(fields[flags["--format"]])
 
 
 def run_machine(kind: str, name: str, flags: Flags, cloud: Cloud) -> None:
@@ -148,7 +148,7 @@ def bind(names: list[str], flags: Flags, cloud: Cloud) -> None:
 
 
 def print_bindings(names: list[str], flags: Flags, cloud: Cloud) -> None:
-    """Who may do what with a repository."""
+    """The roles on a repository."""
     expect_format(flags, "value(bindings.role,bindings.members)")
     for repository, member, role in cloud["bindings"]:
         if repository == names[0]:
@@ -156,7 +156,7 @@ def print_bindings(names: list[str], flags: Flags, cloud: Cloud) -> None:
 
 
 def ssh(names: list[str], flags: Flags, cloud: Cloud) -> None:
-    """Do as told in the folder that stands for the machine."""
+    """Run a command in the folder that takes the place of the machine."""
     machine = cloud["compute instances"].get(names[0])
     rule = cloud["compute firewall-rules"].get(f"{names[0]}-ssh", {})
     if not machine or machine["status"] != "RUNNING" or machine["--zone"] != flags["--zone"]:
@@ -164,11 +164,11 @@ def ssh(names: list[str], flags: Flags, cloud: Cloud) -> None:
     if "--tunnel-through-iap" not in flags or rule.get("--source-ranges") != "35.235.240.0/20":
         refuse("Connection timed out", 255)
     import socket
-    import subprocess  # here, because hardly any call needs them, and there are many
+    import subprocess  # here, because few of the many calls need them
 
-    there = FOLDER / "machine"
-    there.mkdir(exist_ok=True)
-    command = flags["--command"].replace("/opt/yolov5", str(there))
+    folder = FOLDER / "machine"
+    folder.mkdir(exist_ok=True)
+    command = flags["--command"].replace("/opt/yolov5", str(folder))
     environment = {**os.environ, "STANDIN_MACHINE": "1", "UNITS": str(FOLDER / "units")}
     # sshd gives a command a socket as its input.
     near, far = socket.socketpair()
@@ -180,11 +180,11 @@ def ssh(names: list[str], flags: Flags, cloud: Cloud) -> None:
             with contextlib.suppress(BrokenPipeError):
                 far.sendall(sys.stdin.buffer.read())
             far.close()
-    os._exit(process.returncode)  # without a word on the cloud: what ran may have changed it
+    os._exit(process.returncode)  # without save(): the command may have changed the state
 
 
 def one_line(format: str, text: Callable[[Cloud], str]) -> Command:
-    """A command that prints text in one format."""
+    """A command that prints a text in one format."""
 
     def command(names: list[str], flags: Flags, cloud: Cloud) -> None:
         expect_format(flags, format)
@@ -194,7 +194,7 @@ def one_line(format: str, text: Callable[[Cloud], str]) -> Command:
 
 
 def images_describe(names: list[str], flags: Flags, cloud: Cloud) -> None:
-    """Only an image that is there is described."""
+    """Describe an existing image."""
     if names[0] not in cloud["images"]:
         refuse("NOT_FOUND: image not found")
     print("sha256:0123")

@@ -1,14 +1,14 @@
-"""What of gcloud's commands and flags deploy/gcp may use, as Google's reference has them."""
+"""The commands and flags of gcloud that deploy/gcp may use, from Google's reference."""
 
 from __future__ import annotations
 
 import sys
 from typing import NoReturn
 
-EVERYWHERE = {"--project", "--quiet", "--format"}
+GLOBAL_FLAGS = {"--project", "--quiet", "--format"}
 Flags = dict[str, str]
 
-# Command: how many names it takes ("+" one or more), the flags that it needs, and those that it also knows.
+# Command: its number of names ("+": one or more), its required flags, its optional flags.
 GRAMMAR: dict[str, tuple[int | str, str, str]] = {
     "auth list": (0, "", "--filter"),
     "auth configure-docker": (1, "", ""),
@@ -57,26 +57,26 @@ GRAMMAR: dict[str, tuple[int | str, str, str]] = {
 
 
 def refuse(message: str, code: int = 1) -> NoReturn:
-    """End as a program that does not do what it was asked for."""
+    """Exit with an error message."""
     print(f"ERROR: {message}", file=sys.stderr)
     sys.exit(code)
 
 
-def parsed(words: list[str]) -> tuple[str, list[str], Flags]:
-    """Command, names and flags, if gcloud knows that command with these."""
+def parse(arguments: list[str]) -> tuple[str, list[str], Flags]:
+    """Command, names and flags. Refuses what gcloud does not accept."""
     for length in range(4, 0, -1):
-        command = " ".join(words[:length])
+        command = " ".join(arguments[:length])
         if command in GRAMMAR:
             break
     else:
-        refuse(f"Invalid choice: {words}", 2)
-    number, needed, known = GRAMMAR[command]
-    names = [word for word in words[length:] if not word.startswith("--")]
-    flags = dict(word.partition("=")[::2] for word in words[length:] if word.startswith("--"))
-    if unknown := set(flags) - EVERYWHERE - set(needed.split()) - set(known.split()):
+        refuse(f"Invalid choice: {arguments}", 2)
+    count, required, optional = GRAMMAR[command]
+    names = [word for word in arguments[length:] if not word.startswith("--")]
+    flags = dict(word.partition("=")[::2] for word in arguments[length:] if word.startswith("--"))
+    if unknown := set(flags) - GLOBAL_FLAGS - set(required.split()) - set(optional.split()):
         refuse(f"unrecognized arguments of {command}: {unknown}", 2)
-    if missing := set(needed.split()) - set(flags):
+    if missing := set(required.split()) - set(flags):
         refuse(f"{command} must be given {missing}", 2)
-    if len(names) != number and not (number == "+" and names):
+    if len(names) != count and not (count == "+" and names):
         refuse(f"{command} was given {names}", 2)
     return command, names, flags

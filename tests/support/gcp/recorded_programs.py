@@ -1,7 +1,7 @@
-"""Programs that stand in for those that deploy/gcp calls, note each call, and do a little of what the real ones do.
+"""Stand-ins for the programs that deploy/gcp calls. They record each call, and do a small part of the real work.
 
-One file under many names, first on PATH. gcloud is gcloud_cloud.py's; the others are here: docker and curl on both
-sides, and what the rented machine has. Calls are noted in calls.jsonl.
+They are one file with many names, first on PATH. gcloud is in cloud.py; the others are here: docker and curl, on both
+sides, and the programs of the rented machine. The calls are recorded in calls.jsonl.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ TOKEN = "token-of-the-machine"
 
 
 def main() -> None:
-    """Note the call, fail if this one should, else do it."""
-    program, words = Path(sys.argv[0]).name, sys.argv[1:]
+    """Record the call, fail if a test wants it to, else run it."""
+    program, arguments = Path(sys.argv[0]).name, sys.argv[1:]
     with (FOLDER / "calls.jsonl").open("a") as file:
-        file.write(json.dumps({"program": program, "words": words, "on_machine": ON_MACHINE}) + "\n")
+        file.write(json.dumps({"program": program, "arguments": arguments, "on_machine": ON_MACHINE}) + "\n")
     cloud = load()
-    spoken = " ".join([program, *words])
+    command = " ".join([program, *arguments])
     for beginning, message in cloud["fail"].items():
-        if spoken.startswith(beginning):
+        if command.startswith(beginning):
             refuse(message)
-    PROGRAMS[program](words, cloud)
+    PROGRAMS[program](arguments, cloud)
     save(cloud)
 
 
-def docker(words: list[str], cloud: Cloud) -> None:
-    """Docker's command line, of the caller or of the machine."""
+def docker(arguments: list[str], cloud: Cloud) -> None:
+    """The command line of Docker, on the caller's computer or the machine."""
     if ON_MACHINE and not cloud["installed"]:
         refuse("docker: command not found", 127)
     if not ON_MACHINE and not cloud["engine"]:
         refuse("Cannot connect to the Docker daemon")
     verbs = {"build": build, "push": push, "login": login, "pull": pull, "compose": compose, "inspect": inspect}
-    if words != ["info"]:
-        verbs[words[0]](words[1:], cloud)
+    if arguments != ["info"]:
+        verbs[arguments[0]](arguments[1:], cloud)
 
 
-def build(words: list[str], cloud: Cloud) -> None:
-    """Note what an image was built from."""
+def build(arguments: list[str], cloud: Cloud) -> None:
+    """Record the arguments of a build."""
     flags: dict[str, list[str]] = {}
-    *pairs, context = words
+    *pairs, context = arguments
     for flag, value in zip(pairs[::2], pairs[1::2], strict=True):
         flags.setdefault(flag, []).append(value)
     if unknown := set(flags) - {"--platform", "--file", "--build-arg", "--tag"}:
@@ -57,14 +57,14 @@ def build(words: list[str], cloud: Cloud) -> None:
     cloud["built"][flags["--tag"][0]] = {
         "platform": flags["--platform"][0],
         "file": flags["--file"][0],
-        "arguments": dict(each.split("=", 1) for each in flags.get("--build-arg", [])),
+        "arguments": dict(argument.split("=", 1) for argument in flags.get("--build-arg", [])),
         "context": str(Path(context).resolve()),
     }
 
 
-def push(words: list[str], cloud: Cloud) -> None:
-    """Only what was built, to a repository that is there and that docker can log in to."""
-    (image,) = words
+def push(arguments: list[str], cloud: Cloud) -> None:
+    """Push a built image to an existing repository that docker is logged in to."""
+    (image,) = arguments
     host, _, repository = image.split("/")[:3]
     if image not in cloud["built"]:
         refuse(f"An image does not exist locally with the tag: {image}")
@@ -77,16 +77,16 @@ def credentials() -> Path:
     return Path(os.environ.get("DOCKER_CONFIG", FOLDER / "home")) / "config.json"
 
 
-def login(words: list[str], cloud: Cloud) -> None:
-    """With the machine's token, which must come as input."""
-    if words[:3] != ["--username", "oauth2accesstoken", "--password-stdin"] or sys.stdin.read().strip() != TOKEN:
+def login(arguments: list[str], cloud: Cloud) -> None:
+    """Log in with the machine's token, which must be the input."""
+    if arguments[:3] != ["--username", "oauth2accesstoken", "--password-stdin"] or sys.stdin.read().strip() != TOKEN:
         refuse("unauthorized")
-    credentials().write_text(json.dumps({"auths": {words[3]: {}}}))
+    credentials().write_text(json.dumps({"auths": {arguments[3]: {}}}))
 
 
-def pull(words: list[str], cloud: Cloud) -> None:
-    """Only what was pushed, with a login, by a machine whose account may read it."""
-    image = words[-1]
+def pull(arguments: list[str], cloud: Cloud) -> None:
+    """Pull a pushed image, with a login, on a machine whose account may read it."""
+    image = arguments[-1]
     host, _, repository = image.split("/")[:3]
     (machine,) = cloud["compute instances"].values()
     grant = [repository, f"serviceAccount:{machine['--service-account']}", "roles/artifactregistry.reader"]
@@ -99,53 +99,53 @@ def pull(words: list[str], cloud: Cloud) -> None:
     cloud["pulled"].append(image)
 
 
-def compose(words: list[str], cloud: Cloud) -> None:
-    """Compose, in the folder of its files."""
-    if words[0] == "up":
+def compose(arguments: list[str], cloud: Cloud) -> None:
+    """Run compose in the folder of its files."""
+    if arguments[0] == "up":
         settings = dict(line.split("=", 1) for line in Path(".env").read_text().splitlines())
         for name in settings["COMPOSE_FILE"].split(":"):
             if not Path(name).is_file():
                 refuse(f"open {name}: no such file or directory")
-    elif words[:2] == ["ps", "--quiet"]:
-        print(words[2])
-    elif words != ["version"]:
-        print(f"what compose says to {words}")
+    elif arguments[:2] == ["ps", "--quiet"]:
+        print(arguments[2])
+    elif arguments != ["version"]:
+        print(f"output of compose {arguments}")
 
 
-def inspect(words: list[str], cloud: Cloud) -> None:
-    """Health of a container, whose id is its service's name here."""
-    print(cloud["health"][words[-1]])
+def inspect(arguments: list[str], cloud: Cloud) -> None:
+    """Print the health of a container, whose id is the name of its service here."""
+    print(cloud["health"][arguments[-1]])
 
 
-def curl(words: list[str], cloud: Cloud) -> None:
-    """What the addresses answer that are asked."""
-    address = next(word for word in words if word.startswith("http"))
-    if address == "https://checkip.amazonaws.com" and "-4fsS" in words:
+def curl(arguments: list[str], cloud: Cloud) -> None:
+    """Print the answer of an address."""
+    address = next(argument for argument in arguments if argument.startswith("http"))
+    if address == "https://checkip.amazonaws.com" and "-4fsS" in arguments:
         print(cloud["address"])
     elif address == "http://198.51.100.9:8501/_stcore/health":
         if not cloud["page"]:
             refuse("Connection timed out", 28)
-    elif ON_MACHINE and "Metadata-Flavor: Google" in words and address.startswith("http://169.254.169.254/"):
+    elif ON_MACHINE and "Metadata-Flavor: Google" in arguments and address.startswith("http://169.254.169.254/"):
         token = json.dumps({"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"})
         print({"token": token, "ip": "10.85.0.2"}[address.rpartition("/")[2]])
     else:
         refuse(f"Could not resolve {address}", 6)
 
 
-def sudo(words: list[str], cloud: Cloud) -> None:
-    """Do it as who one is: owners cannot be given away by everybody who runs tests."""
-    if words[0] != "chown":
-        os.execvp(words[0], words)
+def sudo(arguments: list[str], cloud: Cloud) -> None:
+    """Run the command as the current user, except chown, which only root may do."""
+    if arguments[0] != "chown":
+        os.execvp(arguments[0], arguments)
 
 
-def apt_get(words: list[str], cloud: Cloud) -> None:
-    """Debian's packages."""
-    if "install" in words:
-        cloud["installed"] = {"docker.io", "docker-cli", "docker-compose"} <= set(words)
+def apt_get(arguments: list[str], cloud: Cloud) -> None:
+    """Install Debian's packages."""
+    if "install" in arguments:
+        cloud["installed"] = {"docker.io", "docker-cli", "docker-compose"} <= set(arguments)
 
 
-def nothing(words: list[str], cloud: Cloud) -> None:
-    """What only has to be called."""
+def do_nothing(arguments: list[str], cloud: Cloud) -> None:
+    """Only record the call."""
 
 
 PROGRAMS: dict[str, Any] = {
@@ -154,7 +154,7 @@ PROGRAMS: dict[str, Any] = {
     "curl": curl,
     "sudo": sudo,
     "apt-get": apt_get,
-    "systemctl": nothing,
+    "systemctl": do_nothing,
 }
 
 if __name__ == "__main__":

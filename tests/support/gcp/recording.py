@@ -1,4 +1,4 @@
-"""deploy/gcp run against stand-ins for gcloud, docker, curl and the machine, and what it called them with."""
+"""Runs deploy/gcp with stand-ins for gcloud, docker, curl and the machine, and gives their calls."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ ROOT = TESTS.parent
 GCP = ROOT / "deploy" / "gcp"
 REGISTRY = "us-central1-docker.pkg.dev/my-project/yolov5-torchserve"
 NAMES = ("archiver", "torchserve", "ui")
-LOOKS = ("list", "describe", "get-iam-policy", "get-value")
+READ_ONLY_VERBS = ("list", "describe", "get-iam-policy", "get-value")
 PAGE = "http://198.51.100.9:8501\n"
 PASSWORD = "correct-horse"
-# Settings with which up does all that it can.
-FULL = {"PRECISION": "int8", "CALIBRATION_DIR": "pictures", "OPERATOR_PASSWORD_FILE": "password"}
+# Settings with which up does everything that it can.
+ALL_SETTINGS = {"PRECISION": "int8", "CALIBRATION_DIR": "pictures", "OPERATOR_PASSWORD_FILE": "password"}
 
 
-class Rig:
-    """A folder with the stand-ins and what they keep."""
+class StandIns:
+    """A folder with the stand-ins and their state."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -69,10 +69,10 @@ class Rig:
             **settings,
         }
 
-    def run(self, *words: str, text: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        """A command, or a script as input of bash; settings that are empty are as good as unset."""
+    def run(self, *command: str, text: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command, or bash with a script as input. An empty setting counts as unset."""
         return subprocess.run(
-            words,
+            command,
             input=text,
             env=self.environment(**settings),
             cwd=self.folder,
@@ -82,75 +82,75 @@ class Rig:
             timeout=120,
         )
 
-    def up(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        done = self.run(str(GCP / "up"), *words, **settings)
+    def up(self, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        done = self.run(str(GCP / "up"), *options, **settings)
         assert done.returncode == 0, done.stderr
         return done
 
-    def down(self, *words: str, text: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
-        done = self.run(str(GCP / "down"), *words, text=text, **settings)
+    def down(self, *options: str, text: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+        done = self.run(str(GCP / "down"), *options, text=text, **settings)
         assert done.returncode == 0, done.stderr
         return done
 
-    def fails(self, command: str, *words: str, **settings: str) -> str:
-        """What a command that must fail says last."""
-        done = self.run(str(GCP / command), *words, **settings)
+    def fails(self, command: str, *options: str, **settings: str) -> str:
+        """Run a command that must fail, and return its messages."""
+        done = self.run(str(GCP / command), *options, **settings)
         assert done.returncode == 1, done.stderr
         return done.stderr
 
     def calls(self) -> list[dict[str, Any]]:
-        """All calls since this was asked last."""
+        """All calls since the last call of this method."""
         path = self.folder / "calls.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
         return [json.loads(line) for line in lines]
 
     def changes(self) -> list[str]:
-        """Calls on the caller's side that change something, since this was asked last."""
-        return [" ".join(words) for words in map(spoken, self.calls()) if words]
+        """The calls on the caller's computer that change something, since the last call of this method."""
+        return [" ".join(command) for command in map(_change, self.calls()) if command]
 
     def resources(self) -> dict[str, set[str]]:
         return {kind: set(self.cloud[kind]) for kind in KINDS if self.cloud[kind]}
 
 
-def spoken(call: dict[str, Any]) -> list[str]:
-    """A call's words, if it is one that changes something; that which tells the address counts as one."""
-    words = [call["program"], *call["words"]]
-    changes = call["program"] == "docker" and words[1] != "info"
+def _change(call: dict[str, Any]) -> list[str]:
+    """The command line of a call that changes something, or that reads the address; empty for others."""
+    command = [call["program"], *call["arguments"]]
+    changes = call["program"] == "docker" and command[1] != "info"
     if call["program"] == "gcloud":
-        positional = [word for word in words if not word.startswith("--")]
-        changes = not set(positional) & set(LOOKS) or "natIP" in " ".join(words)
-    return words if changes and not call["on_machine"] else []
+        positional = [word for word in command if not word.startswith("--")]
+        changes = not set(positional) & set(READ_ONLY_VERBS) or "natIP" in " ".join(command)
+    return command if changes and not call["on_machine"] else []
 
 
 def flags_of(change: str) -> dict[str, str]:
     return dict(re.findall(r"(--[a-z-]+)=(\S+)", change))
 
 
-def default(text: str) -> str:
-    """A value of compose.yaml where no variable is set."""
+def with_default(text: str) -> str:
+    """A value of compose.yaml with its default."""
     return re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", text)
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Rig:
-    """A project in which nothing was made yet."""
+def project(tmp_path: Path) -> StandIns:
+    """A project without resources."""
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "one.jpg").write_bytes(b"picture")
     (tmp_path / "password").write_text(PASSWORD)
-    return Rig(tmp_path)
+    return StandIns(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def after_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("up")
-    Rig(folder).up()
+    StandIns(folder).up()
     return folder
 
 
 @pytest.fixture
-def rented(after_up: Path, rig: Rig) -> Rig:
-    """A project after `up`, with its calls forgotten."""
-    shutil.copytree(after_up, rig.folder, dirs_exist_ok=True)
-    rig.calls()
-    return rig
+def created(after_up: Path, project: StandIns) -> StandIns:
+    """A project after `up`, without the calls so far."""
+    shutil.copytree(after_up, project.folder, dirs_exist_ok=True)
+    project.calls()
+    return project

@@ -1,4 +1,4 @@
-"""Manifests as a cluster would get them: rendered by kustomize, and looked at for what must not be in them."""
+"""The manifests as a cluster gets them, rendered by kustomize, and checks of their restrictions."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ ROOT = Path(__file__).resolve().parents[3]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 KSERVE = ROOT / "deploy" / "kserve"
 COMPONENTS = ("monitoring", "queue-latency", "shared-store")
-SIZES = ("cpu", "memory", "ephemeral-storage")
+RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
 
 def program(name: str) -> str:
-    """The path of a program, of our environment first; the test is skipped where there is none."""
+    """The path of a program, in the virtual environment or on PATH. The test is skipped without it."""
     own = Path(sys.executable).parent / name
-    found = str(own) if own.is_file() else shutil.which(name)
-    if not found:
+    path = str(own) if own.is_file() else shutil.which(name)
+    if not path:
         pytest.skip(f"{name} is not installed")
-    return found
+    return path
 
 
 def rendered(folder: Path) -> list[Manifest]:
-    """What `kubectl apply -k` would send."""
+    """The manifests that `kubectl apply -k` would send."""
     done = subprocess.run(
         [program("kubectl"), "kustomize", str(folder)], capture_output=True, text=True, check=False, timeout=60
     )
@@ -40,7 +40,7 @@ def rendered(folder: Path) -> list[Manifest]:
 
 
 def with_components(overlay: str, components: Sequence[str], scratch: Path) -> list[Manifest]:
-    """An overlay with components, in a copy of the tree where their lines are no comments any more."""
+    """An overlay with components, in a copy of the folder where their lines are not commented out."""
     copy = scratch / "kubernetes"
     shutil.copytree(KUBERNETES, copy)
     path = copy / "overlays" / overlay / "kustomization.yaml"
@@ -53,15 +53,15 @@ def with_components(overlay: str, components: Sequence[str], scratch: Path) -> l
     return rendered(copy / "overlays" / overlay)
 
 
-def one(manifests: Sequence[Manifest], kind: str, name: str) -> Manifest:
-    """The only one of that kind and name; names of generated ConfigMaps may go on with a hash."""
-    found = [
-        each
-        for each in manifests
-        if each["kind"] == kind and (each["metadata"]["name"] == name or _without_hash(each) == name)
+def find_manifest(manifests: Sequence[Manifest], kind: str, name: str) -> Manifest:
+    """The manifest of this kind and name. The name of a generated ConfigMap may end with a hash."""
+    matches = [
+        manifest
+        for manifest in manifests
+        if manifest["kind"] == kind and name in (manifest["metadata"]["name"], _without_hash(manifest))
     ]
-    assert len(found) == 1, f"{len(found)} of {kind} {name}"
-    return found[0]
+    assert len(matches) == 1, f"{len(matches)} of {kind} {name}"
+    return matches[0]
 
 
 def _without_hash(manifest: Manifest) -> str:
@@ -69,51 +69,51 @@ def _without_hash(manifest: Manifest) -> str:
 
 
 def pod_of(manifest: Manifest) -> dict[str, Any] | None:
-    """The pod that a manifest makes, or None where it makes none."""
+    """The pod of a manifest, or None if it has none."""
     if manifest["kind"] in ("Deployment", "Job"):
         return dict(manifest["spec"]["template"]["spec"])
     return dict(manifest["spec"]) if manifest["kind"] in ("Pod", "ServingRuntime") else None
 
 
 def containers_of(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """All of them, those that only prepare included."""
+    """All containers, including init containers."""
     yield from pod.get("initContainers", [])
     yield from pod["containers"]
 
 
 def container(pod: dict[str, Any], name: str) -> dict[str, Any]:
-    """The container of that name."""
-    (found,) = (each for each in containers_of(pod) if each["name"] == name)
-    return dict(found)
+    """The container of this name."""
+    (match,) = (container for container in containers_of(pod) if container["name"] == name)
+    return dict(match)
 
 
 def environment(container: dict[str, Any]) -> dict[str, str]:
-    """Variables that are written down in a container."""
-    return {each["name"]: each["value"] for each in container.get("env", [])}
+    """The variables that a container sets itself."""
+    return {variable["name"]: variable["value"] for variable in container.get("env", [])}
 
 
 def preparing(pod: dict[str, Any]) -> set[str]:
-    """Names of the containers that end before the others start."""
-    return {each["name"] for each in pod.get("initContainers", []) if each.get("restartPolicy") != "Always"}
+    """The names of the init containers that end before the others start."""
+    return {entry["name"] for entry in pod.get("initContainers", []) if entry.get("restartPolicy") != "Always"}
 
 
 def violations(manifest: Manifest) -> list[str]:
-    """What is privileged, root, unbounded or not pinned."""
+    """The violations of a manifest: privileged, root, without limits or not pinned."""
     pod = pod_of(manifest)
     if pod is None:
         return []
-    found = [f"pod: {each}" for each in _of_pod(pod, manifest["kind"])]
-    for each in containers_of(pod):
-        context = {**pod.get("securityContext", {}), **each.get("securityContext", {})}
-        found += [f"{each['name']}: {problem}" for problem in (*_of_context(context), *_of_container(each))]
-    return found
+    problems = [f"pod: {problem}" for problem in _of_pod(pod, manifest["kind"])]
+    for entry in containers_of(pod):
+        context = {**pod.get("securityContext", {}), **entry.get("securityContext", {})}
+        problems += [f"{entry['name']}: {problem}" for problem in (*_of_context(context), *_of_container(entry))]
+    return problems
 
 
 def _of_pod(pod: dict[str, Any], kind: str) -> Iterator[str]:
     for name in ("hostNetwork", "hostPID", "hostIPC"):
         if pod.get(name):
             yield name
-    # A ServingRuntime has no such fields: Knative and the InferenceService see to it.
+    # A ServingRuntime has no such fields; Knative or the InferenceService sets them.
     if kind != "ServingRuntime":
         if pod.get("automountServiceAccountToken") is not False:
             yield "mounts a token for the cluster's API"
@@ -127,7 +127,7 @@ def _of_pod(pod: dict[str, Any], kind: str) -> Iterator[str]:
 
 
 def _of_context(context: dict[str, Any]) -> Iterator[str]:
-    """What is wrong in a container's security context, the pod's included."""
+    """The violations in a container's security context, which includes the pod's."""
     if context.get("privileged"):
         yield "privileged"
     if context.get("allowPrivilegeEscalation") is not False:
@@ -144,12 +144,12 @@ def _of_context(context: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_container(container: dict[str, Any]) -> Iterator[str]:
-    """What is wrong in its image, its resources and its ports."""
+    """The violations in a container's image, resources and ports."""
     tag = container["image"].rpartition("/")[2].partition(":")[2]
     if not tag or tag.startswith("latest"):
         yield f"image {container['image']} is not pinned"
     for kind in ("requests", "limits"):
-        missing = [size for size in SIZES if size not in container.get("resources", {}).get(kind, {})]
+        missing = [resource for resource in RESOURCES if resource not in container.get("resources", {}).get(kind, {})]
         if missing:
             yield f"no {kind} of {', '.join(missing)}"
     if any("hostPort" in port for port in container.get("ports", [])):

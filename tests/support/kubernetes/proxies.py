@@ -1,4 +1,4 @@
-"""A pod's proxy, run by HAProxy itself with a stand-in of the server behind it."""
+"""The proxy of a pod: HAProxy with a stand-in of the server behind it."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ from support.running_service import free_ports
 
 CONFIGURATION = KUBERNETES / "proxy" / "haproxy.cfg"
 INFERENCE, OTHER, MANAGEMENT = "a" * 64, "b" * 64, "c" * 64
-LIMIT = 33554432
+MAX_BODY_BYTES = 33554432
+DEADLINE_SECONDS = 60.0  # for what hangs
 
 
 @dataclass
 class Pod:
-    """A proxy, the ports that it listens on by those of its configuration, and what came through it."""
+    """A proxy, the ports that take the place of those in its configuration, and the forwarded requests."""
 
     ports: dict[int, int] = field(default_factory=dict)
-    came: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
+    forwarded: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
     def reply(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
-        """The stand-in's answer."""
-        self.came.append((path, headers, len(body)))
+        """The answer of the stand-in."""
+        self.forwarded.append((path, headers, len(body)))
         if path == "/predictions/slow":
-            self.release.wait(20)
+            self.release.wait(DEADLINE_SECONDS)
         return 200, json.dumps({"path": path}).encode()
 
-    def ask(
+    def send(
         self, port: int, path: str, token: str | None = None, method: str = "GET", headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], str]:
-        """Status, headers (their names in lower case) and body of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports[port], timeout=20)
+        """Send a request. Returns status, headers (with lower-case names) and body of the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[port], timeout=DEADLINE_SECONDS)
         own = {"Authorization": f"Bearer {token}"} if token is not None else {}
         try:
             connection.request(method, path, headers={**own, **(headers or {})})
@@ -54,14 +55,14 @@ class Pod:
             connection.close()
 
     def status(self, port: int, path: str, token: str | None = None, method: str = "GET") -> int:
-        """Only the status."""
-        return self.ask(port, path, token, method)[0]
+        """The status of an answer."""
+        return self.send(port, path, token, method)[0]
 
 
 def configure(folder: Path, inside: dict[int, int], ports: dict[int, int]) -> Path:
-    """The configuration with other ports and another folder for the tokens, and nothing else changed.
+    """Write the configuration with other ports and another folder for the tokens.
 
-    inside, ports: what to put for each port that the proxy goes to, and for each that it listens on.
+    inside, ports: the new port for each port that the proxy connects to, and for each that it listens on.
     """
     tokens = folder / "tokens"
     tokens.mkdir()
@@ -81,7 +82,7 @@ def configure(folder: Path, inside: dict[int, int], ports: dict[int, int]) -> Pa
 
 @contextmanager
 def proxied(folder: Path, health: HealthServer) -> Iterator[Pod]:
-    """A pod whose server has this health."""
+    """A running proxy whose server has this health."""
     haproxy = program("haproxy")
     pod = Pod(dict(zip((8080, 8081, 8082, 8084), free_ports(4), strict=True)))
     with answering(pod.reply) as url:
@@ -103,8 +104,8 @@ def reachable(port: int) -> bool:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Return once it holds."""
-    deadline = time.monotonic() + 15
+    """Return when the condition holds."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -1,7 +1,7 @@
-"""Several replicas as deploy/kubernetes has them, on one machine and without a cluster.
+"""Several replicas as in deploy/kubernetes, on one machine and without a cluster.
 
-A pod is a container of the torchserve image, whose APIs listen on loopback, and HAProxy beside it with the
-configuration of deploy/kubernetes/proxy. Another HAProxy stands for the Service: it sends requests to the pods in turn.
+A pod is a container of the torchserve image, whose APIs listen on loopback, and an HAProxy with the configuration of
+deploy/kubernetes/proxy. Another HAProxy takes the place of the Service: it sends requests to the pods in turn.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from typing import Any
 import pytest
 
 from service.client import Client
-from support.kubernetes.proxies import INFERENCE, MANAGEMENT, configure, reachable, wait_for
+from support.kubernetes.proxies import INFERENCE, MANAGEMENT, configure, reachable
 from support.running_service import free_ports
-from support.stack.stack import docker
+from support.stack.stack import docker, wait_for
 
 IMAGE = "yolov5-torchserve/torchserve:test"
 PORTS = ("INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT", "HEALTH_PORT")
-READY_SECONDS = 90.0
+READY_SECONDS = 300.0  # a deadline for a pod that hangs
+PRE_STOP_SECONDS = 2.0
+STATUS_FIELD = 17  # of HAProxy's "show stat"
 FRONT = """
 global
     hard-stop-after 5s
@@ -51,7 +53,7 @@ backend pods
 
 
 class Pod:
-    """One replica, which can be stopped, killed and started again at its place."""
+    """One replica, which can be stopped, killed and started again."""
 
     def __init__(self, name: str, folder: Path, store: Path, desired: Path) -> None:
         self.name, self.store, self.desired = name, store, desired
@@ -74,12 +76,17 @@ class Pod:
             "WORKERS_PER_MODEL": "1",
             "DESIRED_STATE": "/etc/yolov5/registered.json",
         }
-        words = ["run", "--detach", "--name", self.name, "--network", "host", "--init", "--read-only"]
-        words += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp:size=1g,mode=1777"]
-        words += ["--tmpfs", "/run/service:uid=10001,gid=10001,mode=0700", "--volume", f"{self.store}:/model-store:ro"]
-        words += ["--volume", f"{self.desired.parent}:/etc/yolov5:ro"]
-        words += [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
-        docker(*words, IMAGE, "--models", "shapes")
+        command = ["run", "--detach", "--name", self.name, "--network", "host", "--init", "--read-only"]
+        command += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--tmpfs", "/tmp:size=1g,mode=1777"]
+        command += [
+            "--tmpfs",
+            "/run/service:uid=10001,gid=10001,mode=0700",
+            "--volume",
+            f"{self.store}:/model-store:ro",
+        ]
+        command += ["--volume", f"{self.desired.parent}:/etc/yolov5:ro"]
+        command += [option for name, value in variables.items() for option in ("--env", f"{name}={value}")]
+        docker(*command, IMAGE, "--models", "shapes")
         deadline = time.monotonic() + READY_SECONDS
         while not self.is_ready():
             assert time.monotonic() < deadline, docker("logs", "--tail", "40", self.name).stderr
@@ -93,15 +100,15 @@ class Pod:
             return False
 
     def stop(self) -> None:
-        """End it as a kubelet does: the preStop hook, then the signal, then the wait."""
+        """End it as a kubelet does: the preStop hook, its wait, then the signal."""
         urllib.request.urlopen(f"http://127.0.0.1:{self.ports[8084]}/drain", timeout=5).close()
-        time.sleep(2)  # preStop's wait, which is longer where endpoints take their time
+        time.sleep(PRE_STOP_SECONDS)  # longer in a cluster, which takes time to remove endpoints
         docker("stop", "--time", "60", self.name)
 
     def versions(self) -> dict[str, int]:
         """Ready workers of each version of `shapes`."""
         client = Client(f"http://127.0.0.1:{self.inside['INFERENCE_PORT']}", self.management)
-        return {each.version: each.ready_workers for each in client.describe_model("shapes").versions}
+        return {version.version: version.ready_workers for version in client.describe_model("shapes").versions}
 
     @property
     def management(self) -> str:
@@ -115,12 +122,12 @@ class Pod:
 
 
 class Replicas:
-    """The pods and what stands before them."""
+    """The pods, and the proxy in front of them."""
 
     def __init__(self, folder: Path, store: Path, count: int) -> None:
         self.desired = folder / "desired" / "registered.json"
         self.desired.parent.mkdir()
-        self.ask_for("1.0", "shapes.mar")
+        self.request_version("1.0", "shapes.mar")
         self.key_file = folder / "key_file.json"
         self.write_tokens()
         name = f"replica{free_ports(1)[0]}"
@@ -133,30 +140,41 @@ class Replicas:
         self.front = subprocess.Popen(["haproxy", "-W", "-db", "-f", str(path)], stderr=subprocess.DEVNULL)
 
     def write_tokens(self) -> None:
-        """The tokens as every client of the service has them: they never change."""
+        """Write the tokens of the clients, which never change."""
         tokens = {"inference": {"key": INFERENCE}, "management": {"key": MANAGEMENT}}
         self.key_file.write_text(json.dumps(tokens))
 
-    def ask_for(self, version: str, archive: str) -> None:
-        """What `kubectl apply` does in the end: the file changes in every pod."""
+    def request_version(self, version: str, archive: str) -> None:
+        """Change the file with the desired state, as `kubectl apply` does in every pod."""
         entry: dict[str, Any] = {"model": "shapes", "version": version, "archive": archive, "workers": 1}
         new = self.desired.with_suffix(".new")
         new.write_text(json.dumps([{**entry, "is_default": True}]))
         new.replace(self.desired)
 
     def replace(self, index: int) -> None:
-        """Take a pod out of the Service, end it in order, start another at its place, put it in."""
+        """Remove a pod from the Service, end it in order, start it again, and add it."""
         self._command(f"set server pods/pod{index} state drain")
         self.pods[index].stop()
         self.pods[index].start()
         self._command(f"set server pods/pod{index} state ready")
-        time.sleep(1.5)  # the Service's own look at it
+        self.wait_for_state(index, "UP")
 
-    def _command(self, words: str) -> None:
+    def wait_for_state(self, index: int, state: str) -> None:
+        """Return when the Service regards a pod as UP or DOWN."""
+        wait_for(lambda: self._state(index).startswith(state))
+
+    def _state(self, index: int) -> str:
+        rows = [line.split(",") for line in self._send("show stat").splitlines()]
+        return next(row[STATUS_FIELD] for row in rows if row[:2] == ["pods", f"pod{index}"])
+
+    def _command(self, command: str) -> None:
+        assert self._send(command).strip() == ""
+
+    def _send(self, command: str) -> str:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(self.socket))
-            connection.sendall(f"{words}\n".encode())
-            assert connection.recv(1000).strip() == b""
+            connection.sendall(f"{command}\n".encode())
+            return connection.makefile().read()
 
     def close(self) -> None:
         self.front.terminate()
@@ -167,16 +185,17 @@ class Replicas:
 
 @contextmanager
 def replicas(folder: Path, store: Path, count: int) -> Iterator[Replicas]:
-    """So many replicas, ready within the block."""
+    """Ready replicas during the block."""
     if shutil.which("haproxy") is None:
-        pytest.skip("there is no haproxy: install it (Debian: apt install haproxy)")
+        pytest.skip("haproxy is not installed (Debian: apt install haproxy)")
     folder.chmod(0o755)
     started = Replicas(folder, store, count)
     try:
         for pod in started.pods:
             pod.start()
         wait_for(lambda: reachable(int(started.url.rpartition(":")[2])))
-        time.sleep(1.5)
+        for index in range(count):
+            started.wait_for_state(index, "UP")
         yield started
     finally:
         started.close()

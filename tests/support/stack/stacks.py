@@ -1,4 +1,4 @@
-"""The running stack, shared by the tests that leave it as it was."""
+"""The running stack, shared by the tests that leave it unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.stack.stack import Stack, build, require_engine, stack_environment,
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """compose.yaml, built, healthy, with the embedded model, and yolov5n where its weights are at hand."""
+    """A healthy stack of compose.yaml with the embedded model, and yolov5n if its weights are available."""
     require_engine()
     folder = tmp_path_factory.mktemp("stack")
     has_weights = (Path(os.environ.get("YOLOV5_WEIGHTS_DIR", "")) / "yolov5n.pt").is_file()
