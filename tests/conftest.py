@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -21,11 +22,42 @@ ROOT = TESTS.parent
 PILLOW_OPEN = Image.open
 
 
+# Tests that share a service run one after the other in one process, so that it is started once. The first groups take
+# longest, so they start first.
+SHARED = ("stack", "site", "service")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the folder it stands in."""
+    """Mark each test by its folder, and by the group whose tests run in one process."""
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
         item.add_marker(getattr(pytest.mark, folder))
+        item.add_marker(pytest.mark.xdist_group(group_of(item, folder)))
+    items.sort(key=_order)
+
+
+def group_of(item: pytest.Item, folder: str) -> str:
+    """The shared service that a test uses, or else its file."""
+    fixtures = getattr(item, "fixturenames", ())
+    if folder == "stack":
+        return "stack"  # its tests share images, and some of them the engine as a whole
+    return next((name for name in SHARED if name in fixtures), str(item.path.relative_to(TESTS)))
+
+
+def _order(item: pytest.Item) -> int:
+    group = next(item.iter_markers("xdist_group")).args[0]
+    folders = ("stack", "browser", "e2e", "unit", "soak")
+    return SHARED.index(group) if group in SHARED else len(SHARED) + folders.index(group.split("/")[0])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line that says what was skipped, and why."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", [])
+    )
+    if reasons:
+        text = "; ".join(f"{count} tests: {reason}" for reason, count in reasons.most_common())
+        terminalreporter.write_line(f"Skipped {text}. CONTRIBUTING.md says how to run them.")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,22 +7,26 @@ import time
 
 import psutil
 
+END_SECONDS = 60.0  # a deadline for processes that hang
+
 
 def processes_of(environment: dict[str, str]) -> list[psutil.Process]:
-    """Everything that runs on behalf of the service with this environment."""
-    found = []
+    """All processes of the service with this environment."""
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and process.environ().get("RUN_DIR") == environment["RUN_DIR"]:
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
-def none_left(environment: dict[str, str], seconds: float = 20) -> bool:
-    """Whether they all end within a time."""
+def all_ended(environment: dict[str, str], seconds: float = END_SECONDS) -> bool:
+    """Wait until all processes of the service have ended. Returns False if some still run after so many seconds."""
     deadline = time.monotonic() + seconds
-    while processes_of(environment) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return not processes_of(environment)
+    while running := processes_of(environment):
+        if time.monotonic() > deadline:
+            return False
+        psutil.wait_procs(running, timeout=1)
+    return True

@@ -1,20 +1,25 @@
-"""A real service, started by the commands that a user has, for tests to talk to."""
+"""A running service for tests, started with the commands of a user."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from service.client import Client, read_token
+from service.client import Client
+from service.tokens import read_token
 
 ROOT = Path(__file__).parents[2]
+STORE = ROOT / "build" / "tests"  # archives that all tests share
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Service:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What an inference call needs."""
+        """The headers of an inference request."""
         return {"Authorization": f"Bearer {read_token(self.run / 'key_file.json', 'inference')}"}
 
     def describe(self, model: str) -> dict[str, Any]:
@@ -47,15 +52,30 @@ class Service:
 
 
 def command(name: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """One of the commands in scripts/, as its bash front runs it once everything is installed."""
+    """Run one of the commands in scripts/, as its bash front does when everything is installed."""
     module = {"archive": "archiver.cli"}.get(name, f"server.commands.{name}")
-    words = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    command_line = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command_line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-def environment_for(folder: Path, **more: str) -> dict[str, str]:
-    """An environment with ports, a state folder and a model store of its own."""
+@cache
+def embedded_archive(version: str = "1.0") -> Path:
+    """The archive of the embedded model. Building it takes 10 s of a core, so all tests of all runs share it."""
+    arguments = ("shapes", "--version", version, "--model-store", str(STORE))
+    done = command("archive", *arguments, environment=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    return STORE / ("shapes.mar" if version == "1.0" else f"shapes-{version}.mar")
+
+
+def environment_for(folder: Path, stocked: bool = True, /, **more: str) -> dict[str, str]:
+    """An environment with ports, a state folder and a model store of its own.
+
+    stocked: the embedded model's archive is in the store already. `up` builds it again only where it is stale.
+    """
     ports = free_ports(4)
+    if stocked:
+        (folder / "store").mkdir(parents=True, exist_ok=True)
+        shutil.copy2(embedded_archive(), folder / "store")
     return {
         **os.environ,
         "RUN_DIR": str(folder / "run"),
@@ -68,22 +88,34 @@ def environment_for(folder: Path, **more: str) -> dict[str, str]:
     }
 
 
+# Below the ports of outgoing connections (32768 and up on Linux), so that none of them takes a port between the choice
+# here and the start of the server. Each process of pytest-xdist has its own range, and each run another start.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_RUN = zlib.crc32(os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid())).encode())
+_START = 10_000 + (_RUN + 1_000 * _WORKER) % 21_000
+_candidates = iter(range(_START, _START + 1_000))
+
+
 def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports of the loopback interface that nothing listens on and that no other test is given."""
+    return [next(port for port in _candidates if _is_free(port)) for _ in range(count)]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager
 def running(
     models: Sequence[str], environment: dict[str, str], *arguments: str, page: bool = False
 ) -> Iterator[Service]:
-    """A service with these models, and more arguments of `up`, running within the block and gone after it."""
+    """A service with these models during the block. `arguments`: more arguments of `up`."""
     arguments = arguments if page else ("--no-ui", *arguments)
     started = command("up", "--detach", "--models", ",".join(models), *arguments, environment=environment)
     assert started.returncode == 0, started.stdout + started.stderr
