@@ -201,7 +201,12 @@ def test_the_built_models_are_the_served_models(manifests: list[Manifest]) -> No
             assert own["envFrom"][0]["configMapRef"]["name"].startswith("serving-")
     archiver, server = arguments["archiver"], arguments["torchserve"]
     assert (archiver.models, archiver.precision) == (server.models, server.precision)
-    content = find_manifest(manifests, "ConfigMap", "models")["data"]["registered.json"]
+    models = find_manifest(manifests, "ConfigMap", "models")
+    (volume,) = (each for each in deployed(manifests, "torchserve")["volumes"] if each["name"] == "models")
+    assert volume == {"name": "models", "configMap": {"name": models["metadata"]["name"]}}
+    file = Path(environment(own_containers(manifests)["torchserve"])["DESIRED_STATE"])
+    assert list(models["data"]) == [file.name]
+    content = models["data"][file.name]
     registered = [Registration(**each) for each in json.loads(content)]
     names = [archive_name(model, archiver.precision) for model in archiver.models]
     assert [each.model for each in registered] == names

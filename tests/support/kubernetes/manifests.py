@@ -17,7 +17,7 @@ Manifest = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[3]
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 KSERVE = ROOT / "deploy" / "kserve"
-COMPONENTS = ("monitoring", "queue-latency", "shared-store")
+COMPONENTS = ("hot-swap", "monitoring", "queue-latency", "shared-store")
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
 
 

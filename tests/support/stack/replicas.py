@@ -145,7 +145,7 @@ class Replicas:
         self.key_file.write_text(json.dumps(tokens))
 
     def request_version(self, version: str, archive: str) -> None:
-        """Change the file with the desired state, as `kubectl apply` does in every pod."""
+        """Change the file with the desired state, as `kubectl apply` does in every pod with components/hot-swap."""
         entry: dict[str, Any] = {"model": "shapes", "version": version, "archive": archive, "workers": 1}
         new = self.desired.with_suffix(".new")
         new.write_text(json.dumps([{**entry, "is_default": True}]))
