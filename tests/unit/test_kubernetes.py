@@ -145,6 +145,8 @@ VIOLATIONS: dict[str, tuple[Change, str]] = {
     "no requests": (lambda pod, own: own["resources"].pop("requests"), "no requests of cpu"),
     "latest": (lambda pod, own: own.update(image="registry:5000/a/b:latest"), "is not pinned"),
     "no tag": (lambda pod, own: own.update(image="registry:5000/a/b"), "is not pinned"),
+    "other policy": (lambda pod, own: own.update(imagePullPolicy="Always"), "has no pull policy IfNotPresent"),
+    "no policy": (lambda pod, own: own.pop("imagePullPolicy"), "has no pull policy IfNotPresent"),
     "host port": (lambda pod, own: own.update(ports=[{"containerPort": 1, "hostPort": 1}]), "takes a port of the host"),
     "host network": (lambda pod, own: pod.update(hostNetwork=True), "pod: hostNetwork"),
     "host path": (lambda pod, own: pod["volumes"].append({"name": "x", "hostPath": {"path": "/"}}), "is the host's"),

@@ -21,9 +21,8 @@ def before_and_after(overlay: str, scratch: Path, component: str = "") -> tuple[
     shutil.copytree(KUBERNETES, copy)
     kustomization = copy / "overlays" / overlay / "kustomization.yaml"
     if component:
-        kustomization.write_text(
-            kustomization.read_text().replace(f"# - ../../{component}\n", f"- ../../{component}\n")
-        )
+        line = f"- ../../{component}\n"
+        kustomization.write_text(kustomization.read_text().replace(f"# {line}", line))
     before = rendered(kustomization.parent)
     (copy / "base" / "registered.json").write_text(json.dumps(OTHER))
     return before, rendered(kustomization.parent)

@@ -52,6 +52,14 @@ def test_every_image_of_the_project_has_a_tag() -> None:
     assert [image for image in images if ":" not in image] == []
 
 
+LABEL = re.compile(r"app\.kubernetes\.io/version: ([^\s,}]+)")
+
+
+@pytest.mark.parametrize("name", [*KUSTOMIZATIONS, "deploy/kubernetes/components/shared-store/loader.yaml"])
+def test_labels_are_the_version(name: str) -> None:
+    assert set(LABEL.findall(FILES[name])) == {VERSION}
+
+
 def test_all_places_are_checked() -> None:
     assert {"compose.yaml", "compose.gpu.yaml", ".env.example", "deploy/gcp/settings.sh"} <= set(TAGGED)
     assert {"deploy/kubernetes/base/page.yaml", "deploy/kubernetes/base/torchserve.yaml"} <= set(TAGGED)

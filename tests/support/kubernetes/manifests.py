@@ -75,6 +75,16 @@ def pod_of(manifest: Manifest) -> dict[str, Any] | None:
     return dict(manifest["spec"]) if manifest["kind"] in ("Pod", "ServingRuntime") else None
 
 
+def labels_of(manifest: Manifest) -> list[dict[str, str]]:
+    """The labels of a manifest, and those that it gives to its pods."""
+    labels = [manifest["metadata"].get("labels", {})]
+    if manifest["kind"] in ("Deployment", "Job"):
+        labels.append(manifest["spec"]["template"]["metadata"].get("labels", {}))
+    if manifest["kind"] == "ServingRuntime":
+        labels.append(manifest["spec"].get("labels", {}))
+    return labels
+
+
 def containers_of(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All containers, including init containers."""
     yield from pod.get("initContainers", [])
@@ -148,6 +158,8 @@ def _of_container(container: dict[str, Any]) -> Iterator[str]:
     tag = container["image"].rpartition("/")[2].partition(":")[2]
     if not tag or tag.startswith("latest"):
         yield f"image {container['image']} is not pinned"
+    if container.get("imagePullPolicy") != "IfNotPresent":
+        yield "has no pull policy IfNotPresent"
     for kind in ("requests", "limits"):
         missing = [resource for resource in RESOURCES if resource not in container.get("resources", {}).get(kind, {})]
         if missing:
