@@ -102,7 +102,7 @@ def manifests(mode: str) -> list[Manifest]:
 
 
 def test_the_manifests_are_valid(manifests: list[Manifest]) -> None:
-    assert {each["kind"] for each in manifests} == {"ConfigMap", "InferenceService", "ServingRuntime"}
+    assert {each["kind"] for each in manifests} == {"ConfigMap", "InferenceService", "NetworkPolicy", "ServingRuntime"}
     for manifest in manifests:
         validate(manifest)
 
