@@ -12,6 +12,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import yaml
 
 from service import tokens
+from support.kubernetes import gateway_api
 from support.kubernetes.manifests import COMPONENTS, KSERVE, KUBERNETES, find_manifest, pod_of, program, rendered
 
 README = (KUBERNETES / "README.md").read_text()
@@ -24,7 +25,10 @@ def test_yaml_in_the_readme_is_valid() -> None:
     assert blocks
     for block in blocks:
         for manifest in yaml.safe_load_all(block):
-            kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+            if manifest["kind"] in gateway_api.SCHEMAS:
+                gateway_api.validate(manifest)
+            else:
+                kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
 
 
 def test_the_commands_of_the_readme_create_the_mounted_secrets(tmp_path: Path) -> None:
