@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Generator, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from support.running_service import Service, environment_for, running
 
@@ -22,32 +25,50 @@ ROOT = TESTS.parent
 PILLOW_OPEN = Image.open
 
 
-# Tests that share a service run one after the other in one process, so that it is started once. The first groups take
-# longest, so they start first.
-SHARED = ("stack", "site", "service")
+# Files that share a service run one after the other in one process, so that it is started once. Other files are groups
+# of their own. The first groups take longest, so they start first.
+GROUPS = {
+    "stack": ("stack/test_*",),
+    "site": tuple(f"browser/test_{name}.py" for name in ("accessibility", "compare", "detecting", "drop", "layout")),
+    "service": tuple(
+        f"e2e/test_{name}.py"
+        for name in ("detect", "fuzz", "neighbours", "openapi", "parity", "shapes", "torchserve", "wire")
+    ),
+}
+FOLDERS = ("stack", "browser", "e2e", "unit", "soak")
+
+
+def group_of(file: str) -> str:
+    """The group of a file, which is relative to tests/."""
+    shared = (name for name, patterns in GROUPS.items() if any(fnmatch(file, pattern) for pattern in patterns))
+    return next(shared, file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its folder, and by the group whose tests run in one process."""
+    """Mark each test by its folder, and start with the groups that take longest."""
     for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        item.add_marker(getattr(pytest.mark, folder))
-        item.add_marker(pytest.mark.xdist_group(group_of(item, folder)))
-    items.sort(key=_order)
+        item.add_marker(getattr(pytest.mark, item.path.relative_to(TESTS).parts[0]))
+    items.sort(key=lambda item: _rank(item.path.relative_to(TESTS).as_posix()))
 
 
-def group_of(item: pytest.Item, folder: str) -> str:
-    """The shared service that a test uses, or else its file."""
-    fixtures = getattr(item, "fixturenames", ())
-    if folder == "stack":
-        return "stack"  # its tests share images, and some of them the engine as a whole
-    return next((name for name in SHARED if name in fixtures), str(item.path.relative_to(TESTS)))
+def _rank(file: str) -> int:
+    group = group_of(file)
+    return list(GROUPS).index(group) if group in GROUPS else len(GROUPS) + FOLDERS.index(file.split("/")[0])
 
 
-def _order(item: pytest.Item) -> int:
-    group = next(item.iter_markers("xdist_group")).args[0]
-    folders = ("stack", "browser", "e2e", "unit", "soak")
-    return SHARED.index(group) if group in SHARED else len(SHARED) + folders.index(group.split("/")[0])
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives whole groups of tests to the processes of pytest-xdist.
+
+    Its own mark for groups has no effect with pytest 9.2: it writes to an attribute that pytest no longer reads.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.split("::")[0].removeprefix("tests/"))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    """The scheduler of a run in several processes."""
+    return GroupScheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

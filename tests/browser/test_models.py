@@ -75,15 +75,15 @@ def test_a_wrong_password_changes_nothing(enter: Visit, operated: Service) -> No
     for name in ("Scale", "Swap", "Register", "Unregister", "Change the server"):
         expect(page.get_by_role("button", name=name)).to_have_count(0)
     assert (versions(operated), operated.worker_pids("shapes")) == (before, pids)
-    # Another visitor with the right password waits too: four seconds after the third wrong one.
+    # Another visitor with the right password waits too: eight seconds after the fourth wrong one.
     other = enter("models")
-    for pause, delay in ((1500, 2), (2500, 4)):
+    for pause, delay in ((1500, 2), (2500, 4), (4500, 8)):
         page.wait_for_timeout(pause)
         unlock(page, "open")
         expect(page.get_by_text(f"try again in {delay} s")).to_be_visible()
     unlock(other, "secret")
     expect(other.get_by_text("the next one is accepted")).to_be_visible()
-    other.wait_for_timeout(5000)
+    other.wait_for_timeout(8000)
     unlock(other, "secret")
     expect(other.get_by_role("tab", name="Workers")).to_be_visible()
 

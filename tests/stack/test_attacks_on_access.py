@@ -10,7 +10,8 @@ import requests
 from service.client import Client
 from service.errors import InvalidToken
 from support.stack.attacks import PICTURE
-from support.stack.stack import READY_SECONDS, Stack, docker, wait_for
+from support.stack.stack import READY_SECONDS, Stack, docker
+from support.waiting import wait_for
 
 HIDDEN = ((8081, "/models", "modelName"), (8082, "/metrics", "# HELP"), (8083, "/ready", "problems"))
 

@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, expect
 
 from support.browser.visits import rows_of, upload, visiting
 from support.pictures import crowded, encoded
-from support.stack.stack import READY_SECONDS, Stack, docker, wait_for
+from support.stack.stack import READY_SECONDS, Stack, docker
 from support.stack.traffic import traffic
+from support.waiting import wait_for
 
 MAX_BATCH = 4  # requests that a worker has at once
 # The errors that clients get while a server restarts.

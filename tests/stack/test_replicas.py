@@ -15,8 +15,9 @@ from support.kubernetes.proxies import MANAGEMENT, OTHER
 from support.pictures import crowded
 from support.running_service import embedded_archive, environment_for
 from support.stack.replicas import Replicas, replicas
-from support.stack.stack import Stack, docker, wait_for
+from support.stack.stack import Stack, docker
 from support.stack.traffic import traffic_at
+from support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

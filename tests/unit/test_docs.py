@@ -219,32 +219,3 @@ def test_ci_calls_scripts_of_the_project(name: str) -> None:
 def test_only_the_ci_of_this_checkout_looks_beside_it() -> None:
     here = str(Path(__file__).relative_to(ROOT))
     assert [name for name in FILES if name != here and re.search(r"\.\./shared\b", text_of(name))] == [".ci/run"]
-
-
-# Files and identifiers of the first layout.
-OLD_FILES = """
-handler/measures.py handler/detection/description.py handler/detection/request.py handler/detection/response.py
-scripts/archiver/names.py scripts/archiver/foreign.py scripts/archiver/parts.py scripts/archiver/blocks.py
-scripts/archiver/builder.py scripts/archiver/checkpoint.py scripts/archiver/cut.py scripts/archiver/graph.py
-scripts/shapes scripts/server/measured.py scripts/server/capacity.py scripts/server/plan.py scripts/server/choice.py
-scripts/server/archives.py scripts/server/detect.py scripts/server/table.py scripts/server/desired.py
-scripts/server/health.py scripts/server/container.py scripts/server/registration.py scripts/server/page.py
-scripts/server/settings.py scripts/server/torchserve.py scripts/server/up.py scripts/server/metrics.yaml
-ui/results.py ui/asking.py ui/words.py ui/overview.py ui/choices.py ui/session.py ui/sources.py ui/exchange.py
-ui/fetching.py ui/pixels.py ui/drawing.py ui/exports.py ui/answers.py ui/store.py ui/client.py ui/drain.py ui/errors.py
-ui/prometheus.py ui/operation.py ui/models.py ui/swap.py ui/keys.py ui/password.py ui/settings.py
-"""
-OLD_NAMES = """
-measures.py parts.py foreign.py blocks.py cut.py measured.py choice.py asking.py words.py overview.py choices.py
-exchange.py fetching.py pixels.py operation.py keys.py prometheus.py desired.py
-Making Keeper ANXIOUS CALM BRIEFLY
-"""
-
-
-def test_no_old_name_is_left() -> None:
-    names = OLD_FILES.split() + OLD_NAMES.split()
-    old = re.compile(rf"(?<![\w/.-])({'|'.join(map(re.escape, names))})(?![\w.-]*\w)")
-    here = str(Path(__file__).relative_to(ROOT))
-    found = {name: sorted(set(old.findall(text_of(name)))) for name in FILES if name != here}
-    assert not {name: matches for name, matches in found.items() if matches}
-    assert not set(FILES) & set(OLD_FILES.split())

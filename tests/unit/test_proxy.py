@@ -14,7 +14,8 @@ import pytest
 from server.container.health import HealthServer
 from service.client import Client, InvalidToken
 from support.kubernetes.manifests import program
-from support.kubernetes.proxies import INFERENCE, MANAGEMENT, MAX_BODY_BYTES, OTHER, Pod, configure, proxied, wait_for
+from support.kubernetes.proxies import INFERENCE, MANAGEMENT, MAX_BODY_BYTES, OTHER, Pod, configure, proxied
+from support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

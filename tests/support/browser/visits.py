@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import requests
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, TimeoutError, ViewportSize, expect
 
 from support.running_service import Service
 
 PASSWORD = "a password for the tests"
-SECONDS = 30.0  # deadline of each wait
+SECONDS = 120.0  # deadline of each wait: for what hangs, not for what is slow
 PAGES = ("", "compare", "models")  # their paths
 
 Visit = Callable[..., Page]
@@ -32,7 +32,10 @@ def visiting(chromium: Browser, url: str) -> Iterator[Visit]:
         page.set_default_timeout(1000 * SECONDS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"{url}/{path}")
-        page.get_by_role("heading", level=1).wait_for()
+        try:
+            page.get_by_role("heading", level=1).wait_for()
+        except TimeoutError as error:
+            raise AssertionError(f"the page has no heading; its text is {page.inner_text('body')!r}") from error
         return page
 
     yield open_page

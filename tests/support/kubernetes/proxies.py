@@ -8,8 +8,7 @@ import re
 import socket
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from server.container.health import HealthServer
 from support.http_server import Reply, answering
 from support.kubernetes.manifests import KUBERNETES, program
 from support.running_service import free_ports
+from support.waiting import wait_for
 
 CONFIGURATION = KUBERNETES / "proxy" / "haproxy.cfg"
 INFERENCE, OTHER, MANAGEMENT = "a" * 64, "b" * 64, "c" * 64
@@ -101,11 +101,3 @@ def proxied(folder: Path, health: HealthServer) -> Iterator[Pod]:
 def reachable(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

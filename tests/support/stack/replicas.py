@@ -22,7 +22,8 @@ import pytest
 from service.client import Client
 from support.kubernetes.proxies import INFERENCE, MANAGEMENT, configure, reachable
 from support.running_service import free_ports
-from support.stack.stack import docker, wait_for
+from support.stack.stack import docker
+from support.waiting import wait_for
 
 IMAGE = "yolov5-torchserve/torchserve:test"
 PORTS = ("INFERENCE_PORT", "MANAGEMENT_PORT", "METRICS_PORT", "HEALTH_PORT")

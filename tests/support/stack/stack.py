@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 
 from service.client import Client
 from support.running_service import ROOT, free_ports
+from support.waiting import wait_for
 
 SERVICES = ("archiver", "torchserve", "ui")
 READY_SECONDS = 300
@@ -149,14 +150,6 @@ class Stack:
         """The start times of the last probes; the engine keeps five of them."""
         log: list[dict[str, Any]] = self.inspect(service)["State"]["Health"]["Log"]
         return {probe["Start"] for probe in log}
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = DEADLINE_SECONDS) -> None:
-    """Return when the condition holds. Fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def docker(
