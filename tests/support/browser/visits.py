@@ -13,6 +13,14 @@ PASSWORD = "a password for the tests"
 SECONDS = 120.0  # deadline of each wait: for what hangs, not for what is slow
 PAGES = ("", "compare", "models")  # their paths
 
+# True when the script has ended and nothing fades in any more. A spinner's animation has no end and does not count.
+SETTLED = """() => {
+  const app = document.querySelector('[data-testid=stApp]');
+  const running = document.getAnimations().filter(animation =>
+    animation.playState === 'running' && animation.effect.getComputedTiming().endTime !== Infinity);
+  return app?.dataset.testScriptState === 'notRunning' && running.length === 0;
+}"""
+
 Visit = Callable[..., Page]
 
 
@@ -52,7 +60,8 @@ def filled(page: Page) -> Page:
         page.get_by_role("button", name="Try the sample picture").click()
         page.locator("table.rows").last.wait_for()
         page.locator("[data-testid=stImage] img").first.wait_for()
-    page.wait_for_timeout(1500)  # animations, and elements that are drawn after the text
+    page.wait_for_timeout(1500)  # elements that are drawn after the text
+    page.wait_for_function(SETTLED)
     return page
 
 
