@@ -9,6 +9,7 @@ from dataclasses import replace
 from .errors import quoted
 from .options import NAMES, OPTIONS, Option, Options
 
+OPTION_OF_NAME: Mapping[str, Option] = {option.name: option for option in OPTIONS}
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 MAX_NAMES_SHOWN = 5
 
@@ -18,12 +19,11 @@ def parse_options(values: Mapping[str, object], defaults: Options, class_names: 
 
     Raises ValueError with the option's name, its value and the expected values.
     """
-    known = {option.name: option for option in OPTIONS}
     parsed: dict[str, object] = {}
     for name, raw in values.items():
-        if name not in known:
+        if name not in OPTION_OF_NAME:
             raise ValueError(f"unknown option {quoted(name)}; the options are {', '.join(NAMES)}")
-        option, value = known[name], _decode(name, raw)
+        option, value = OPTION_OF_NAME[name], _decode(name, raw)
         if option.kind == "classes":
             parsed[name] = _parse_classes(value, class_names)
         elif option.kind == "flag":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.client import Refused, ServiceError
+from service.errors import Refused, ServiceError
 from service.operator import InvalidAction, Operator
 from service.swap import Step, SwapFailed, hot_swap
 from support.running_service import Service, running

@@ -67,15 +67,14 @@ def embedded_archive(version: str = "1.0") -> Path:
     return STORE / ("shapes.mar" if version == "1.0" else f"shapes-{version}.mar")
 
 
-def environment_for(folder: Path, stocked: bool = True, /, **more: str) -> dict[str, str]:
+def environment_for(folder: Path, **more: str) -> dict[str, str]:
     """An environment with ports, a state folder and a model store of its own.
 
-    stocked: the embedded model's archive is in the store already. `up` builds it again only where it is stale.
+    The embedded model's archive is in the store already. `up` builds it again only where it is stale.
     """
     ports = free_ports(4)
-    if stocked:
-        (folder / "store").mkdir(parents=True, exist_ok=True)
-        shutil.copy2(embedded_archive(), folder / "store")
+    (folder / "store").mkdir(parents=True, exist_ok=True)
+    shutil.copy2(embedded_archive(), folder / "store")
     return {
         **os.environ,
         "RUN_DIR": str(folder / "run"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from archiver.accuracy import Boxes
-from service.client import Answer
+from service.answers import Answer
 
 
 def boxes_of(answer: Answer) -> Boxes:

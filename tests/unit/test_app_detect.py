@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from page import session
-from service import client
+from service.answers import Detection
 from support.app_test import (
     clear_caches,
     click,
@@ -72,7 +72,7 @@ def test_the_file_s_bytes_are_sent_unchanged(service: StandIn) -> None:
 
 
 def test_class_names_are_escaped(service: StandIn) -> None:
-    service.predict = detect_only(client.Detection((1, 2, 30, 40), 0, "<script>alert(1)</script>", 0.9))
+    service.predict = detect_only(Detection((1, 2, 30, 40), 0, "<script>alert(1)</script>", 0.9))
     text = text_of(with_picture(opened()))
     assert "<script>" not in text
     assert "&lt;script&gt;" in text

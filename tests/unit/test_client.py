@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from service import client as client_module
-from service.client import Busy, Client, Failed, InvalidToken, Refused, ServiceError, Unreachable, read_token
+from service.client import Client
 from service.error_responses import error_of_response
-from service.errors import ErrorKind
+from service.errors import Busy, ErrorKind, Failed, InvalidToken, Refused, ServiceError, Unreachable
+from service.tokens import read_token
 from support.http_server import answering
 
 ANSWER = {

@@ -9,9 +9,9 @@ from page.jobs import DetectionJob
 from page.messages import explain
 from page.password import NotPermitted, WrongPassword
 from page.picture import Picture
-from service.client import Answer, Busy, Failed, InvalidToken, Refused, ServiceError, Unreachable
+from service.answers import Answer
 from service.error_responses import error_of_response
-from service.errors import ErrorKind
+from service.errors import Busy, ErrorKind, Failed, InvalidToken, Refused, ServiceError, Unreachable
 from service.operator import InvalidAction
 from service.swap import SwapFailed
 from support.detections import answer

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from server.container.health import HealthServer
-from service.client import Client, InvalidToken
+from service.client import Client
+from service.errors import InvalidToken
 from support.kubernetes.manifests import program
 from support.kubernetes.proxies import INFERENCE, MANAGEMENT, MAX_BODY_BYTES, OTHER, Pod, configure, proxied
 from support.waiting import wait_for

@@ -12,7 +12,8 @@ from page.swap_job import SwapJobs
 from service import drain as drain_module
 from service import swap as swap_module
 from service.answers import Answer, Detection
-from service.client import Client, Failed, Refused, Unreachable
+from service.client import Client
+from service.errors import Failed, Refused, Unreachable
 from service.operator import InvalidAction, Operator
 from service.records import Model, Version, Worker
 from service.swap import Step, SwapFailed, hot_swap

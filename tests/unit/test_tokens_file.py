@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from service.client import Client, InvalidToken
+from service.client import Client
+from service.errors import InvalidToken
 from support.http_server import answering
 
 LATER = timedelta(hours=1)

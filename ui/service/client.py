@@ -9,16 +9,11 @@ from urllib.parse import quote
 
 import requests
 
-from service.answers import Answer, Detection, read_answer
+from service.answers import Answer, read_answer
 from service.error_responses import error_of_response
 from service.errors import Busy, Failed, InvalidToken, Refused, ServiceError, TimedOut, Unreachable
 from service.records import Health, Model, ModelCard, read_model, read_model_card
 from service.tokens import Api, read_api_key, read_token, token_after_refusal
-
-__all__ = [
-    "Answer", "Api", "Busy", "Client", "Detection", "Failed", "InvalidToken", "Refused", "ServiceError", "TimedOut",
-    "Unreachable", "read_token",
-]  # fmt: skip
 
 Timeout = tuple[float, float]
 

@@ -113,7 +113,7 @@ class _Swap:
         deadline = time.monotonic() + START_SECONDS
         while True:
             version = self._version(self.new)
-            if version.ready_workers >= self.workers:
+            if version.is_ready:
                 return _workers(version.ready_workers) + " ready"
             if time.monotonic() > deadline:
                 raise SwapFailed(
